@@ -1,0 +1,1 @@
+//! Micro-benchmarks; nothing lives here but `benches/`.

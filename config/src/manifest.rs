@@ -1,0 +1,348 @@
+//! The environment manifest as domain types: what an operator declares, checked and with every default filled in.
+//!
+//! `Environment::read` and `Environment::parse` are the only ways to make one; nothing downstream sees a raw string where a type says more.
+
+use crate::{
+    BasisPoints, ByteSize, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
+    pattern::{HostPattern, IpNet, PathPrefix},
+};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything that one gateway serves.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// `environment`.
+    pub id: EnvId,
+    /// The manifest's folder, absolute; relative paths in the manifest have been joined to it.
+    pub root: PathBuf,
+    /// `listeners`, at least one.
+    pub listeners: Vec<Listener>,
+    /// `admin`; a free loopback port when the manifest has none.
+    pub admin: Admin,
+    /// `store`.
+    pub store: Store,
+    /// `journal`.
+    pub journal: Journal,
+    /// `cache.path`.
+    pub cache: Option<PathBuf>,
+    /// `trust`.
+    pub trust: Trust,
+    /// `identity`.
+    pub identity: Identity,
+    /// `tenants`, by id.
+    pub tenants: BTreeMap<TenantId, Tenant>,
+    /// `endpoints`, in the manifest's order.
+    pub endpoints: Vec<Endpoint>,
+    /// `deployments`, in the manifest's order.
+    pub deployments: Vec<Deployment>,
+}
+
+/// One public address.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// TLS, or plaintext when absent.
+    pub tls: Option<Tls>,
+    /// What is spoken; both when the manifest does not say.
+    pub protocols: Vec<Protocol>,
+    /// Peers that may set `Forwarded`, `X-Forwarded-*`; from all others these are removed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Refuse a TLS client that names no host or an unknown one.
+    pub strict_sni: bool,
+    /// Where the listener stands in the manifest.
+    pub place: Place,
+}
+
+/// Where a listener's certificates come from.
+#[derive(Debug, Clone)]
+pub enum Tls {
+    /// A certificate made at start for these names; only in environment `local`.
+    SelfSigned(Vec<String>),
+    /// Certificate chains and keys, PEM. The first one answers unknown or absent SNI.
+    Certificates(Vec<Certificate>),
+}
+
+/// One certificate chain and its key, as files.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    /// PEM chain, leaf first.
+    pub cert: PathBuf,
+    /// PEM private key (PKCS#8, SEC1 or PKCS#1).
+    pub key: PathBuf,
+}
+
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    H1,
+    /// HTTP/2.
+    H2,
+}
+
+impl Protocol {
+    /// As the manifest and the ready line write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::H1 => "h1",
+            Self::H2 => "h2",
+        }
+    }
+}
+
+/// The operator's own listener.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// Address.
+    pub address: SocketAddr,
+    /// Bearer token; without one the listener must be on a loopback address.
+    pub token: Option<SecretRef>,
+}
+
+/// Where sessions live.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// In memory: gone with the process.
+    Memory,
+    /// In an embedded sled database in this folder.
+    Sled(PathBuf),
+}
+
+/// Where promises are kept.
+#[derive(Debug, Clone)]
+pub enum Journal {
+    /// In memory: gone with the process. Only beside a memory store.
+    Memory,
+    /// A redb file in this folder.
+    Folder(PathBuf),
+}
+
+/// Whose packs may run.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// SPKI PEM files of Ed25519 public keys.
+    pub keys: Vec<PathBuf>,
+    /// `unsigned: allow`; the parser refuses it outside environment `local`.
+    pub allow_unsigned: bool,
+}
+
+/// How the tenant is found.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// In order; the first that finds one wins. This build knows `host`.
+    pub by: Vec<IdentityBy>,
+}
+
+/// One way to find the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityBy {
+    /// By the request's host, from `tenants.*.hosts`.
+    Host,
+}
+
+/// One tenant.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Hosts that belong to it.
+    pub hosts: Vec<HostPattern>,
+    /// Provider accounts that belong to it, by provider.
+    pub accounts: BTreeMap<Provider, Vec<String>>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A provider that this build can verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Provider {
+    /// Slack: events, interactive payloads, slash commands.
+    Slack,
+    /// GitHub webhooks.
+    Github,
+    /// Standard Webhooks 1.0, Svix's headers too.
+    StandardWebhooks,
+}
+
+impl Provider {
+    /// All of them, in the order of the documents.
+    pub const ALL: [Self; 3] = [Self::Slack, Self::Github, Self::StandardWebhooks];
+
+    /// The name in manifests, metrics and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Github => "github",
+            Self::StandardWebhooks => "standard-webhooks",
+        }
+    }
+
+    /// The provider of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+    }
+}
+
+/// One provider instance at one host and path.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its id.
+    pub id: EndpointId,
+    /// Whose deliveries. This build has no endpoints that several tenants share.
+    pub tenant: TenantId,
+    /// The team, if one is named.
+    pub team: Option<TeamId>,
+    /// Which scheme verifies.
+    pub provider: Provider,
+    /// A host of its own; without one it answers on its tenant's hosts.
+    pub host: Option<HostPattern>,
+    /// Prefix by whole segments.
+    pub path: PathPrefix,
+    /// What runs.
+    pub deployment: DeploymentId,
+    /// Verification keys, newest first; the parser demands at least one.
+    pub signing: Vec<LiveSecret>,
+    /// What is not secret, as written: checked by the provider.
+    pub options: BTreeMap<String, OptionValue>,
+    /// When an accepted delivery is answered.
+    pub deliver: Deliver,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A secret's reference and how long it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSecret {
+    /// Where it lies.
+    pub reference: SecretRef,
+    /// Unix seconds after which it no longer opens; `None`: for ever.
+    pub not_after: Option<i64>,
+}
+
+/// One value under an endpoint's `options`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionValue {
+    /// As written.
+    pub value: Scalar,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A scalar of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    /// `true`, `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Anything else.
+    Text(String),
+}
+
+/// When an accepted delivery is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deliver {
+    /// With the worker's answer.
+    Respond,
+}
+
+/// One tenant's use of a pack.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// Its id.
+    pub id: DeploymentId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// HTTP without a provider.
+    pub routes: Vec<Route>,
+    /// At least one.
+    pub revisions: Vec<Revision>,
+    /// Weights that sum to exactly 10000. In this build one revision has them all.
+    pub traffic: BTreeMap<RevisionId, BasisPoints>,
+    /// What a call may use.
+    pub limits: Limits,
+    /// What `wasi:config/store` answers.
+    pub config: BTreeMap<String, String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// HTTP without a provider.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Must lie within the tenant's hosts.
+    pub host: HostPattern,
+    /// Prefix by whole segments, not stripped.
+    pub path: PathPrefix,
+    /// Who may call. There is no default: it must be said.
+    pub access: Access,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone.
+    Public,
+}
+
+/// An immutable snapshot of a deployment.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    /// Its id.
+    pub id: RevisionId,
+    /// Where its pack is. In this build: a file.
+    pub pack: PathBuf,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What one call of a worker may use. Each has a default with a reason, see the constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sum of all linear memories and tables.
+    pub memory: ByteSize,
+    /// Time on a CPU.
+    pub cpu: Duration,
+    /// Time from dispatch to the last byte of the answer.
+    pub wall: Duration,
+    /// Calls at once.
+    pub concurrency: usize,
+    /// Callers that may wait for a place; defaults to `concurrency`.
+    pub queue: usize,
+    /// How long one of them waits.
+    pub queue_wait: Duration,
+    /// Request body.
+    pub body: ByteSize,
+}
+
+impl Limits {
+    /// 64 MiB: an ordinary worker uses 2 to 10; more would let a pool of 1,000 outgrow a small edge node.
+    pub const MEMORY: ByteSize = ByteSize::mib(64);
+    /// 50 ms: a webhook is parsed, looked up and answered in under 5; ten times that is a loop.
+    pub const CPU: Duration = Duration::from_millis(50);
+    /// 10 s: the longest that the chat providers wait, GitHub's.
+    pub const WALL: Duration = Duration::from_secs(10);
+    /// 256: a quarter of the default pool, so that four busy deployments fit.
+    pub const CONCURRENCY: usize = 256;
+    /// 500 ms: a caller that waited longer is better served by its own retry.
+    pub const QUEUE_WAIT: Duration = Duration::from_millis(500);
+    /// 1 MiB: twenty times the largest chat payload in the corpus.
+    pub const BODY: ByteSize = ByteSize::mib(1);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Self::MEMORY,
+            cpu: Self::CPU,
+            wall: Self::WALL,
+            concurrency: Self::CONCURRENCY,
+            queue: Self::CONCURRENCY,
+            queue_wait: Self::QUEUE_WAIT,
+            body: Self::BODY,
+        }
+    }
+}

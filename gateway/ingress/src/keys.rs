@@ -1,0 +1,57 @@
+//! What opens an endpoint: its live secrets.
+
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// Seconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime(pub i64);
+
+/// One secret (or public key) as the provider handed it out. `Debug` prints `[redacted]`; memory is zeroed on drop.
+#[derive(Clone)]
+pub struct Key {
+    text: Zeroizing<Vec<u8>>,
+    not_after: Option<UnixTime>,
+}
+
+/// A key with nothing in it, or only white space: it would open for anyone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the secret is blank")]
+pub struct BlankKey;
+
+impl Key {
+    /// Takes a secret as text bytes.
+    ///
+    /// # Errors
+    /// [`BlankKey`] when it is empty or white space.
+    pub fn new(text: Vec<u8>, not_after: Option<UnixTime>) -> Result<Self, BlankKey> {
+        let text = Zeroizing::new(text);
+        if text.iter().all(u8::is_ascii_whitespace) {
+            return Err(BlankKey);
+        }
+        Ok(Self { text, not_after })
+    }
+
+    /// Whether it still opens.
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.not_after.is_none_or(|end| now <= end)
+    }
+
+    /// The secret's bytes.
+    pub fn expose(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// An endpoint's keys, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Tried in this order.
+    pub signing: Vec<Key>,
+}

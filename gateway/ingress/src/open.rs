@@ -1,0 +1,47 @@
+//! The one door: a request as it arrived goes in, what it was comes out.
+
+use crate::{Keys, Refusal, Scheme, UnixTime, Verified};
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+/// A request as it arrived, its body whole and untouched.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// Path and query as they stood on the request line.
+    pub path_and_query: &'a str,
+    /// All fields, repeats kept.
+    pub headers: &'a HeaderMap,
+    /// The bytes that were signed.
+    pub body: &'a Bytes,
+}
+
+/// What a verified request was.
+#[derive(Debug)]
+pub enum Opened {
+    /// The provider checks that we are who we say; answer this, run nothing.
+    Handshake(Answer),
+    /// Events, at least one.
+    Deliveries(Vec<Verified>),
+}
+
+/// An answer that the provider's protocol fixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// `Content-Type`, where there is a body.
+    pub content_type: Option<&'static str>,
+    /// Body.
+    pub body: Bytes,
+}
+
+/// Verifies a request and says what it was.
+///
+/// # Errors
+/// A [`Refusal`] when it is not verified, or verified and not parsable.
+pub fn open(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Opened, Refusal> {
+    let _ = (scheme, request, keys, now);
+    todo!()
+}

@@ -1,0 +1,13 @@
+//! What is kept: sessions and worker state ([`session`]: sled or memory), and the journal ([`journal`]: redb).
+//!
+//! Two small contracts. A session is small, expires and can be made again; it survives a crash of the process, not a loss of power
+//! of the last half second. The journal is what is promised: synced before the promise is made.
+#![forbid(unsafe_code)]
+
+pub mod journal;
+pub mod key;
+pub mod session;
+
+pub use journal::{Journal, JournalError, Mark, MarkKind};
+pub use key::Key;
+pub use session::{Expect, MemoryStore, Page, SessionStore, SledStore, StoreError, Swept, Version, Versioned};
