@@ -28,7 +28,8 @@ impl PathPrefix {
         if self.0 == "/" {
             return path.starts_with('/');
         }
-        path.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        path.strip_prefix(self.0.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -5,7 +5,10 @@
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use std::{collections::BTreeMap, sync::{Arc, atomic::AtomicU64}};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicU64},
+};
 use tollgate_config::{DeploymentId, RevisionId, TenantCtx, manifest::Limits};
 use tollgate_store::SessionStore;
 

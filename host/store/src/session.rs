@@ -77,7 +77,14 @@ pub trait SessionStore: Send + Sync + 'static {
     /// The live value.
     async fn get(&self, key: &Key, now: SystemTime) -> Result<Option<Versioned>, StoreError>;
     /// Writes, if what is there is as expected; `expires` bounds its life.
-    async fn put(&self, key: &Key, value: Bytes, expect: Expect, expires: Option<SystemTime>, now: SystemTime) -> Result<Version, StoreError>;
+    async fn put(
+        &self,
+        key: &Key,
+        value: Bytes,
+        expect: Expect,
+        expires: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Result<Version, StoreError>;
     /// Adds to a counter kept as decimal text (absent counts as 0) and returns the sum. Atomic. Keeps the expiry that is there.
     async fn increment(&self, key: &Key, delta: i64, now: SystemTime) -> Result<i64, StoreError>;
     /// Removes; says whether something live was there.
