@@ -1,1 +1,11 @@
-//! (being written)
+//! Tollgate: the edge gateway. Takes webhooks and HTTP from the world, lets in only what it can verify, hands each verified delivery to a
+//! worker in a sandbox of its own.
+//!
+//! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
+//! request, in one function), and what that way calls: `route`, `identity`, `admit`, `dispatch`, [`respond`]. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! `tasks`.
+#![forbid(unsafe_code)]
+
+pub mod gateway;
+pub mod respond;
+pub mod secrets;
