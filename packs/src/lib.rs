@@ -1,11 +1,27 @@
 //! `.gtpack`: a signed, deterministic archive. One pack has exactly one byte string.
 //!
 //! In reading order: [`archive`] (the byte format), [`manifest`] and [`sbom`] (what is inside), [`signature`] (DSSE, Ed25519), [`keys`], [`open`](open()) (all
-//! of it together: the only way to a [`Pack`]), [`build`] (from a source folder), [`template`] (`tollgate pack new`).
+//! of it together: the only way to a [`Pack`]), [`inspect`](inspect()) (what a pack says of itself, trusting nothing), [`build`](build()) (from a source
+//! folder that [`source`] describes), [`sign`](sign()).
+//!
+//! Reading writes nothing to disk and copies no file of the pack; every reader is a pure function of bytes.
 #![forbid(unsafe_code)]
 
+pub mod archive;
+pub mod build;
+mod canonical;
+mod contents;
+pub mod inspect;
 pub mod keys;
+pub mod manifest;
 pub mod open;
+pub mod sbom;
+pub mod sign;
+pub mod signature;
+pub mod source;
 
+pub use build::{BuildError, build};
+pub use inspect::{Inspection, inspect};
 pub use keys::{KeyError, KeyId, SigningKey, TrustedKey};
 pub use open::{Digest, OpenError, Pack, Signer, Trust, open};
+pub use sign::{SignError, sign};

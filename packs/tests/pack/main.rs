@@ -1,0 +1,15 @@
+//! Packs from the outside: built, signed, opened, and attacked.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that unwraps or indexes wrongly should fail"
+)]
+
+//X mod hostile;
+//X mod key_files;
+mod mutation;
+mod round_trip;
+mod sample;
+//X mod seeds;
+mod trust;
+//X mod zip;
