@@ -1,0 +1,71 @@
+//! Misbehaves by path. The tests of every limit run it; whatever it does, the gate must go on serving others.
+//!
+//! [`misdeeds`] are the ways to be a bad worker, [`outbound`] calls where the request says.
+
+mod misdeeds;
+mod outbound;
+
+use std::{io::Write, time::Duration};
+use wasip2::{
+    clocks::monotonic_clock,
+    exports::http::incoming_handler::Guest,
+    http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam},
+};
+
+struct Hostile;
+
+impl Guest for Hostile {
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let target = request.path_with_query().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        match path {
+            "/cpu" => misdeeds::spin(),
+            "/memory" => misdeeds::grow(),
+            "/trap" => misdeeds::trap(),
+            "/silent" => drop(out),
+            "/stall" => misdeeds::stall(out),
+            "/empty-writes" => misdeeds::write_nothing(out),
+            "/stdout" => answer(out, 200, &misdeeds::flood()),
+            "/deep" => answer(out, 200, &misdeeds::recurse(0).to_string()),
+            "/headers" => misdeeds::headers(out),
+            "/slow" => match query.strip_prefix("ms=").and_then(|ms| ms.parse().ok()) {
+                Some(ms) => {
+                    wait(Duration::from_millis(ms));
+                    answer(out, 200, &format!("waited {ms} ms"));
+                }
+                None => answer(out, 400, "say how long: /slow?ms=N"),
+            },
+            "/outbound" => match query.strip_prefix("url=") {
+                Some(url) => answer(out, 200, &outbound::call(url)),
+                None => answer(out, 400, "say where: /outbound?url=URL"),
+            },
+            _ => answer(out, 404, "no such misdeed"),
+        }
+    }
+}
+
+fn wait(time: Duration) {
+    let nanoseconds = time.as_nanos().try_into().unwrap_or(u64::MAX);
+    monotonic_clock::subscribe_duration(nanoseconds).block();
+}
+
+/// Sets the head of the answer and opens its body.
+fn begin(out: ResponseOutparam, status: u16, headers: Fields) -> OutgoingBody {
+    let response = OutgoingResponse::new(headers);
+    response.set_status_code(status).expect("a valid status");
+    let body = response.body().expect("a new response has a body");
+    ResponseOutparam::set(out, Ok(response));
+    body
+}
+
+fn answer(out: ResponseOutparam, status: u16, text: &str) {
+    let body = begin(out, status, Fields::new());
+    let mut stream = body.write().expect("a new body has a stream");
+    let sent = stream.write_all(text.as_bytes());
+    drop(stream);
+    if sent.is_ok() {
+        let _ = OutgoingBody::finish(body, None);
+    }
+}
+
+wasip2::http::proxy::export!(Hostile);
