@@ -2,7 +2,7 @@
 //!
 //! In reading order: [`archive`] (the byte format), [`manifest`] and [`sbom`] (what is inside), [`signature`] (DSSE, Ed25519), [`keys`], [`open`](open()) (all
 //! of it together: the only way to a [`Pack`]), [`inspect`](inspect()) (what a pack says of itself, trusting nothing), [`build`](build()) (from a source
-//! folder that [`source`] describes), [`sign`](sign()).
+//! folder that [`source`] describes), [`sign`](sign()), [`template`] (`tollgate pack new`).
 //!
 //! Reading writes nothing to disk and copies no file of the pack; every reader is a pure function of bytes.
 #![forbid(unsafe_code)]
@@ -19,9 +19,11 @@ pub mod sbom;
 pub mod sign;
 pub mod signature;
 pub mod source;
+pub mod template;
 
 pub use build::{BuildError, build};
 pub use inspect::{Inspection, inspect};
 pub use keys::{KeyError, KeyId, SigningKey, TrustedKey};
 pub use open::{Digest, OpenError, Pack, Signer, Trust, open};
 pub use sign::{SignError, sign};
+pub use template::{TemplateError, new_project};

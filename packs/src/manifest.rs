@@ -100,10 +100,10 @@ pub enum ManifestError {
         why: ValueError,
     },
     /// No component answers HTTP.
-    #[error("no component of the pack has the world `wasi:http/proxy@0.2.x`; a pack needs one to answer requests")]
+    #[error("no component of the pack has the world `wasi:http/proxy@0.2`; a pack needs one to answer requests")]
     NoHttpComponent,
     /// More than one answers HTTP.
-    #[error("{0} components of the pack have the world `wasi:http/proxy@0.2.x`; which one answers cannot be told: keep one")]
+    #[error("{0} components of the pack have the world `wasi:http/proxy@0.2`; which one answers cannot be told: keep one")]
     ManyHttpComponents(usize),
     /// More than the most.
     #[error("the pack has {0} components, more than the {MAX_COMPONENTS} that it may have")]
@@ -136,11 +136,15 @@ impl Component {
         format!("components/{}@{}/component.wasm", self.id, self.version)
     }
 
-    /// Whether it answers HTTP: its world is `wasi:http/proxy` of any 0.2 release, which are compatible with each other.
+    /// Whether it answers HTTP: its world is `wasi:http/proxy` of any 0.2 release (`@0.2` or `@0.2.3`), which are compatible with each other.
     pub fn answers_http(&self) -> bool {
-        self.world
-            .strip_prefix("wasi:http/proxy@0.2.")
-            .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
+        match self.world.strip_prefix("wasi:http/proxy@0.2") {
+            Some("") => true,
+            Some(rest) => rest
+                .strip_prefix('.')
+                .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit())),
+            None => false,
+        }
     }
 }
 
@@ -328,6 +332,25 @@ mod tests {
         ] {
             let found = change(edit);
             assert!(found.contains(told), "{told:?} is not in {found:?}");
+        }
+    }
+
+    #[test]
+    fn any_release_of_0_2_answers_http() {
+        for (world, answers) in [
+            ("wasi:http/proxy@0.2", true),
+            ("wasi:http/proxy@0.2.12", true),
+            ("wasi:http/proxy@0.20", false),
+            ("wasi:http/proxy@0.2.", false),
+            ("wasi:http/proxy@0.2.x", false),
+            ("wasi:http/proxy", false),
+            ("wasi:http/service@0.3.0", false),
+        ] {
+            let component = Component {
+                world: world.into(),
+                ..sample().components.remove(0)
+            };
+            assert_eq!(component.answers_http(), answers, "{world}");
         }
     }
 
