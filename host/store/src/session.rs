@@ -1,11 +1,27 @@
 //! The session store: small values that expire, with versions for compare-and-swap.
 
-use crate::Key;
+mod embedded;
+mod list;
+mod memory;
+mod record;
+
+pub use embedded::{Counts, SledStore};
+pub use list::{LIST_MAX, LIST_SCAN_MAX};
+pub use memory::{MEMORY_MAX_BYTES, MemoryStore};
+
+use crate::{Key, key::MAX_KEY_BYTES};
 use async_trait::async_trait;
 use bytes::Bytes;
-use std::{path::Path, time::SystemTime};
+use std::time::SystemTime;
 
-/// Counts the writes of one key; never reused while the key lives.
+/// The largest value, in bytes. Sled keeps small values in its log and moves pages of large ones to files of their own, which it
+/// neither syncs nor always removes (`docs/storage.md`).
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// The most entries that one sweep looks at, whatever its budget: about five milliseconds of a writer that others wait for.
+pub const SWEEP_MAX: usize = 1000;
+
+/// Names one write of one key: grows with each, and one store never gives it twice, not even after a removal or a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
@@ -53,8 +69,8 @@ pub enum StoreError {
     /// Something else is there than was expected.
     #[error("the value was changed by another writer")]
     Conflict,
-    /// A value over the limit.
-    #[error("a value of {size} bytes is over the limit of {limit}")]
+    /// A value or a key over its limit.
+    #[error("{size} bytes are over the limit of {limit} for a value or its key")]
     TooLarge {
         /// Found.
         size: usize,
@@ -85,33 +101,26 @@ pub trait SessionStore: Send + Sync + 'static {
         expires: Option<SystemTime>,
         now: SystemTime,
     ) -> Result<Version, StoreError>;
-    /// Adds to a counter kept as decimal text (absent counts as 0) and returns the sum. Atomic. Keeps the expiry that is there.
+    /// Adds to a counter kept as decimal text (absent counts as 0, and stays until removed) and returns the sum. Atomic.
+    /// Keeps the expiry that is there.
     async fn increment(&self, key: &Key, delta: i64, now: SystemTime) -> Result<i64, StoreError>;
     /// Removes; says whether something live was there.
     async fn remove(&self, key: &Key, expect: Expect, now: SystemTime) -> Result<bool, StoreError>;
-    /// Live keys that share everything but the last part with `scope` (whose last part is ignored), after `after`.
+    /// Live keys that share everything but the last part with `scope` (whose last part is ignored), after `after`, in the order
+    /// of their stored form. At most [`LIST_MAX`] and at least one are asked for; a page may be short, even empty, and still have a `next`.
     async fn list(&self, scope: &Key, after: Option<&str>, limit: usize, now: SystemTime) -> Result<Page, StoreError>;
-    /// Removes up to `budget` expired keys.
+    /// Removes up to `budget` expired keys, at most [`SWEEP_MAX`].
     async fn sweep(&self, now: SystemTime, budget: usize) -> Result<Swept, StoreError>;
-    /// Pushes what was written to the disk.
+    /// Pushes what was written to the disk, past the page cache: for a stop, or before a backup.
     async fn flush(&self) -> Result<(), StoreError>;
 }
 
-/// In memory: gone with the process.
-#[derive(Debug, Default)]
-pub struct MemoryStore {}
-
-/// In an embedded sled database.
-#[derive(Debug)]
-pub struct SledStore {}
-
-impl SledStore {
-    /// Opens or creates the database in this folder.
-    ///
-    /// # Errors
-    /// When another process holds it, or the folder cannot be written.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let _ = folder;
-        todo!()
+/// Refuses a key or value over its limit, before anything is queued or written.
+fn check_size(key: &Key, value: &[u8]) -> Result<(), StoreError> {
+    for (size, limit) in [(key.as_bytes().len(), MAX_KEY_BYTES), (value.len(), MAX_VALUE_BYTES)] {
+        if size > limit {
+            return Err(StoreError::TooLarge { size, limit });
+        }
     }
+    Ok(())
 }

@@ -1,0 +1,178 @@
+//! Sessions in memory: for tests, and for environments that keep nothing.
+
+use super::{
+    Expect, Page, SWEEP_MAX, SessionStore, StoreError, Swept, Version, Versioned, check_size,
+    list::{Pager, start},
+    record::{Record, sum},
+};
+use crate::{
+    Key,
+    clock::{NEVER, millis},
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+/// The most bytes of keys and values that it holds: callers name the keys, so without a bound they could fill the machine.
+pub const MEMORY_MAX_BYTES: usize = 256 << 20;
+
+/// In memory: gone with the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    expires: u64,
+    version: u64,
+    value: Bytes,
+}
+
+impl Entry {
+    fn record(&self) -> Record<'_> {
+        Record {
+            expires: self.expires,
+            version: self.version,
+            value: &self.value,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: BTreeMap<Vec<u8>, Entry>,
+    expiry: BTreeSet<(u64, Vec<u8>)>,
+    versions: u64,
+    bytes: usize,
+}
+
+impl State {
+    fn live(&self, key: &[u8], now: u64) -> Option<&Entry> {
+        self.entries.get(key).filter(|entry| entry.record().live(now))
+    }
+
+    fn write(&mut self, key: &Key, value: Bytes, expires: u64) -> Result<Version, StoreError> {
+        let key = key.as_bytes();
+        let size = key.len() + value.len();
+        let held = self.entries.get(key).map_or(0, |old| key.len() + old.value.len());
+        if self.bytes - held + size > MEMORY_MAX_BYTES {
+            return Err(StoreError::Unavailable(format!(
+                "the memory store holds {MEMORY_MAX_BYTES} bytes, as many as it may"
+            )));
+        }
+        self.take(key);
+        self.versions += 1;
+        self.bytes += size;
+        if expires != NEVER {
+            self.expiry.insert((expires, key.to_vec()));
+        }
+        self.entries.insert(
+            key.to_vec(),
+            Entry {
+                expires,
+                version: self.versions,
+                value,
+            },
+        );
+        Ok(Version(self.versions))
+    }
+
+    fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.bytes -= key.len() + entry.value.len();
+        if entry.expires != NEVER {
+            self.expiry.remove(&(entry.expires, key.to_vec()));
+        }
+        Some(entry)
+    }
+}
+
+impl MemoryStore {
+    /// Every change of the state is made whole before anything that could panic, so a poisoned lock guards a sound state.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn get(&self, key: &Key, now: SystemTime) -> Result<Option<Versioned>, StoreError> {
+        let state = self.state();
+        let entry = state.live(key.as_bytes(), millis(now));
+        Ok(entry.map(|entry| Versioned {
+            value: entry.value.clone(),
+            version: Version(entry.version),
+        }))
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        value: Bytes,
+        expect: Expect,
+        expires: Option<SystemTime>,
+        now: SystemTime,
+    ) -> Result<Version, StoreError> {
+        check_size(key, &value)?;
+        let mut state = self.state();
+        expect.check(state.live(key.as_bytes(), millis(now)).map(Entry::record).as_ref())?;
+        state.write(key, value, expires.map_or(NEVER, millis))
+    }
+
+    async fn increment(&self, key: &Key, delta: i64, now: SystemTime) -> Result<i64, StoreError> {
+        check_size(key, &[])?;
+        let mut state = self.state();
+        let live = state.live(key.as_bytes(), millis(now));
+        let (sum, expires) = (
+            sum(live.map(Entry::record).as_ref(), delta)?,
+            live.map_or(NEVER, |entry| entry.expires),
+        );
+        state.write(key, Bytes::from(sum.to_string()), expires)?;
+        Ok(sum)
+    }
+
+    async fn remove(&self, key: &Key, expect: Expect, now: SystemTime) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let live = state.live(key.as_bytes(), millis(now));
+        expect.check(live.map(Entry::record).as_ref())?;
+        let was_live = live.is_some();
+        state.take(key.as_bytes());
+        Ok(was_live)
+    }
+
+    async fn list(&self, scope: &Key, after: Option<&str>, limit: usize, now: SystemTime) -> Result<Page, StoreError> {
+        let state = self.state();
+        let mut pager = Pager::new(scope, limit, millis(now));
+        for (key, entry) in state.entries.range((start(scope, after), Bound::Unbounded)) {
+            if !pager.row(key, Some(entry.record())) {
+                break;
+            }
+        }
+        Ok(pager.finish())
+    }
+
+    async fn sweep(&self, now: SystemTime, budget: usize) -> Result<Swept, StoreError> {
+        let mut state = self.state();
+        let now = millis(now);
+        let expired = |state: &State| state.expiry.first().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone());
+        let mut swept = Swept::default();
+        while swept.removed < budget.min(SWEEP_MAX)
+            && let Some(key) = expired(&state)
+        {
+            state.take(&key);
+            swept.removed += 1;
+        }
+        swept.more = expired(&state).is_some();
+        Ok(swept)
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

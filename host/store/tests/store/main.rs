@@ -1,0 +1,46 @@
+//! The stores and the journal, by their public words.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "tests"
+)]
+
+mod contract;
+mod crash;
+mod embedded;
+mod journal;
+
+use std::time::{Duration, SystemTime};
+use tollgate_config::{DeploymentId, EndpointId, EnvId, TenantCtx, TenantId};
+use tollgate_store::{Key, Mark, MarkKind};
+
+/// A fixed time, and so many milliseconds after it.
+fn at(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + Duration::from_millis(millis)
+}
+
+/// A key of one tenant's one deployment.
+fn key(name: &str) -> Key {
+    scoped("local", "acme", "support", "r1", "default", name)
+}
+
+fn scoped(env: &str, tenant: &str, deployment: &str, state: &str, bucket: &str, name: &str) -> Key {
+    let tenant = TenantCtx {
+        tenant_id: TenantId::new(tenant).unwrap(),
+        env_id: EnvId::new(env).unwrap(),
+        team_id: None,
+    };
+    Key::worker(&tenant, &DeploymentId::new(deployment).unwrap(), state, bucket, name)
+}
+
+fn mark(n: u64) -> Mark {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&n.to_be_bytes());
+    Mark {
+        endpoint: EndpointId::new("slack").unwrap(),
+        kind: if n.is_multiple_of(2) { MarkKind::Id } else { MarkKind::Body },
+        hash,
+    }
+}
