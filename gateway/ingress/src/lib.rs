@@ -3,15 +3,27 @@
 //! Pure functions of bytes, keys and a given time: no I/O, no clock, no randomness. What comes out as [`Verified`] has been
 //! verified; nothing else can make one.
 //!
-//! In reading order: [`open`](open()), [`scheme`] (an endpoint's provider with its checked options), [`keys`], [`refusal`], [`verified`],
-//! [`activity`] (the canonical form), [`mac`] (the constant-time parts), one file for each provider, [`sign`] (the other direction, for `tollgate send`).
+//! In reading order: [`open`](open()) (the order of the checks), [`scheme`] (an endpoint's provider with its checked options), [`keys`],
+//! [`refusal`], [`provider`] (the trait, the registry, one file for each provider), [`verified`], [`activity`] (the canonical form),
+//! [`recorded`] (a request out of a file) and [`sign`](mod@sign) (the other direction). The private modules are their parts: `field`, `clock`
+//! and `mac` check headers, times and signatures; `json` and `form` read bodies; `entity`, `session` and `mark` derive what an activity needs.
 #![forbid(unsafe_code)]
 
 pub mod activity;
+mod clock;
+mod entity;
+mod field;
+mod form;
+mod json;
 pub mod keys;
+mod mac;
+mod mark;
 pub mod open;
+pub mod provider;
+pub mod recorded;
 pub mod refusal;
 pub mod scheme;
+mod session;
 pub mod sign;
 pub mod verified;
 

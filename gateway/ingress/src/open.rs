@@ -1,6 +1,6 @@
 //! The one door: a request as it arrived goes in, what it was comes out.
 
-use crate::{Keys, Refusal, Scheme, UnixTime, Verified};
+use crate::{Keys, Refusal, Scheme, UnixTime, Verified, field, provider};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
@@ -37,11 +37,42 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+impl Answer {
+    /// 200 without a body.
+    pub(crate) fn empty() -> Self {
+        Self {
+            status: 200,
+            content_type: None,
+            body: Bytes::new(),
+        }
+    }
+
+    /// 200 with plain text, never anything that a browser would run.
+    pub(crate) fn text(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: Some("text/plain; charset=utf-8"),
+            body: body.into(),
+        }
+    }
+}
+
 /// Verifies a request and says what it was.
+///
+/// The order is fixed: what is cheap and ambiguous first (repeated headers, encodings), then presence and clock, then the signature under every
+/// live key, and the body is read only after that.
 ///
 /// # Errors
 /// A [`Refusal`] when it is not verified, or verified and not parsable.
 pub fn open(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Opened, Refusal> {
-    let _ = (scheme, request, keys, now);
-    todo!()
+    let opener = provider::opener(scheme.provider());
+    field::refuse_encoded(request.headers)?;
+    field::refuse_repeated(request.headers, opener.facts().scheme_headers)?;
+    let proof = opener.verify(request, keys, now)?;
+    opener.read(&provider::Arrival {
+        scheme,
+        request,
+        proof: &proof,
+        now,
+    })
 }

@@ -75,3 +75,17 @@ pub struct Refusal {
     /// For the log: what was found, never a secret nor an expected signature.
     pub detail: String,
 }
+
+impl Refusal {
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+
+    /// Verified, but not the provider's format.
+    pub(crate) fn unparsable(detail: impl Into<String>) -> Self {
+        Self::new(Reason::Unparsable, detail)
+    }
+}

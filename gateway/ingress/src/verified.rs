@@ -1,24 +1,74 @@
 //! One event of a verified request. Only this crate makes one.
 
-use crate::Activity;
+use crate::{
+    Refusal,
+    activity::Draft,
+    field::{self, MAX_ID_LEN},
+    mark,
+    provider::Arrival,
+    scheme::SameBody,
+    session,
+};
 use bytes::Bytes;
-use tollgate_config::TenantId;
+use tollgate_config::manifest::Provider;
 
 /// One verified event.
 #[derive(Debug, Clone)]
 pub struct Verified {
-    pub(crate) draft: crate::activity::Draft,
-    pub(crate) event_id: Option<String>,
-    pub(crate) id_mark: Option<[u8; 32]>,
-    pub(crate) body_mark: Option<[u8; 32]>,
-    pub(crate) account: Option<String>,
-    pub(crate) raw: Bytes,
-    pub(crate) content_type: Option<String>,
-    pub(crate) matched_key: usize,
+    pub(crate) provider: Provider,
+    pub(crate) draft: Draft,
+    event_id: Option<String>,
+    id_mark: Option<[u8; 32]>,
+    body_mark: Option<[u8; 32]>,
+    account: Option<String>,
+    raw: Bytes,
+    content_type: Option<String>,
+    matched_key: usize,
+}
+
+/// An event's id as its provider gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventId {
+    /// What is named: ids of different kinds never meet.
+    pub(crate) kind: &'static str,
+    /// The id.
+    pub(crate) text: String,
+    /// Whether the signature covers it.
+    pub(crate) signed: bool,
 }
 
 impl Verified {
-    /// The provider's id of the event, as `tollgate-event-id` shows it.
+    /// Makes an event of a request whose proof the arrival carries.
+    ///
+    /// # Errors
+    /// [`crate::Reason::Unparsable`] when an id is too long to be kept.
+    pub(crate) fn new(arrival: &Arrival<'_>, draft: Draft, id: Option<EventId>, account: Option<String>) -> Result<Self, Refusal> {
+        let ids = [
+            id.as_ref().map(|id| &id.text),
+            Some(&draft.anchor),
+            draft.user.as_ref(),
+            account.as_ref(),
+        ];
+        if ids.into_iter().flatten().any(|id| id.len() > MAX_ID_LEN) {
+            return Err(Refusal::unparsable(format!("an id is longer than {MAX_ID_LEN} bytes")));
+        }
+        let provider = arrival.scheme.provider();
+        // An id that anyone can change beside a signed body says nothing alone: the body counts too.
+        let body_counts = arrival.scheme.same_body() == SameBody::Drop && !id.as_ref().is_some_and(|id| id.signed);
+        Ok(Self {
+            provider,
+            event_id: id.as_ref().map(|id| session::visible(&id.text)),
+            id_mark: id.as_ref().map(|id| mark::of_id(provider, id.kind, &id.text)),
+            body_mark: body_counts.then(|| mark::of_body(provider, arrival.request.body)),
+            draft,
+            account,
+            raw: arrival.request.body.clone(),
+            content_type: field::optional(arrival.request.headers, http::header::CONTENT_TYPE.as_str()).map(str::to_owned),
+            matched_key: arrival.proof.matched_key(),
+        })
+    }
+
+    /// The provider's id of the event, as `tollgate-event-id` shows it: visible ASCII, the rest percent-escaped.
     pub fn event_id(&self) -> Option<&str> {
         self.event_id.as_deref()
     }
@@ -51,17 +101,5 @@ impl Verified {
     /// Which of the endpoint's keys opened it, from 0.
     pub fn matched_key(&self) -> usize {
         self.matched_key
-    }
-
-    /// The session's key, as workers see it: `{tenant}:{provider}:{anchor}:{user}`, ids percent-escaped.
-    pub fn session_key(&self, tenant: &TenantId) -> String {
-        let _ = tenant;
-        todo!()
-    }
-
-    /// The canonical activity.
-    pub fn activity(&self, tenant: &TenantId) -> Activity<'_> {
-        let _ = tenant;
-        todo!()
     }
 }

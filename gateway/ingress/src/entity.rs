@@ -1,0 +1,85 @@
+//! What a Slack text points at: people, and addresses.
+
+use serde::Serialize;
+
+/// Someone whom a text mentions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mention {
+    /// The provider's id of the user.
+    pub id: String,
+    /// The name that the text gives beside the id, where it does.
+    pub name: Option<String>,
+    /// The mention as it stands in the text.
+    pub text: String,
+}
+
+/// Mentions and addresses in a text, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Entities {
+    /// People, each mention once.
+    pub mentions: Vec<Mention>,
+    /// Addresses with `http` or `https`, each once.
+    pub urls: Vec<String>,
+}
+
+/// Reads Slack's markup: `<@U123>`, `<@U123|name>`, `<https://a.example/|label>`.
+pub(crate) fn slack(text: &str) -> Entities {
+    let mut found = Entities::default();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('<') {
+        rest = after;
+        let Some((inside, after)) = after.split_once('>') else { break };
+        if inside.contains('<') {
+            continue; // Slack escapes a literal `<`, so this is no markup up to the next one
+        }
+        rest = after;
+        let (target, label) = inside
+            .split_once('|')
+            .map_or((inside, None), |(target, label)| (target, Some(label)));
+        if let Some(id) = target.strip_prefix('@').filter(|id| !id.is_empty()) {
+            let mention = Mention {
+                id: id.to_owned(),
+                name: label.filter(|name| !name.is_empty()).map(unescaped),
+                text: format!("<{inside}>"),
+            };
+            if !found.mentions.contains(&mention) {
+                found.mentions.push(mention);
+            }
+        } else if target.starts_with("https://") || target.starts_with("http://") {
+            let url = unescaped(target);
+            if !found.urls.contains(&url) {
+                found.urls.push(url);
+            }
+        }
+    }
+    found
+}
+
+/// Slack escapes exactly these three in texts.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mentions_and_addresses_are_found_once_and_in_order() {
+        let found = slack(
+            "<@U1> ask <@U2|bob>, <@U1>: <https://a.example/?x=1&amp;y=2|here> <http://b.example> <#C1|general> <!here> <mailto:a@b.example|a> a < b > c <@> <@U3",
+        );
+        assert_eq!(
+            found
+                .mentions
+                .iter()
+                .map(|mention| (mention.id.as_str(), mention.name.as_deref()))
+                .collect::<Vec<_>>(),
+            [("U1", None), ("U2", Some("bob"))]
+        );
+        assert_eq!(found.mentions.first().map(|mention| mention.text.as_str()), Some("<@U1>"));
+        assert_eq!(found.urls, ["https://a.example/?x=1&y=2", "http://b.example"]);
+        assert_eq!(slack("no markup"), Entities::default());
+        assert_eq!(slack("a < b <@U1>").mentions.len(), 1);
+    }
+}

@@ -1,0 +1,120 @@
+//! What a provider is to the gate: one trait, one registry, one file for each.
+//!
+//! A new provider is a file beside these with an [`Opener`], and a line in [`opener`]. Its [`Facts`] are the table that the documents and
+//! `tollgate providers` are made from.
+
+mod github;
+mod slack;
+mod standard_webhooks;
+
+use crate::{
+    Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
+    mac::Proof,
+    scheme::{OptionSpec, SameBody},
+    sign::{SignError, Signed},
+};
+use http::{HeaderMap, Method};
+use serde_json::{json, value::RawValue, value::to_raw_value};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tollgate_config::{ByteSize, manifest::Provider};
+
+/// What is fixed about a provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Methods that it calls with.
+    pub methods: &'static [Method],
+    /// The largest body that it sends.
+    pub body_limit: ByteSize,
+    /// How long it retries, and so how long a dedupe mark lives.
+    pub horizon: Duration,
+    /// How far its signed clock may be off; none where nothing signed has a clock.
+    pub window: Option<Duration>,
+    /// Headers that decide; two of one are refused.
+    pub scheme_headers: &'static [&'static str],
+    /// Headers that the activity shows, unsigned and harmless.
+    pub shown_headers: &'static [&'static str],
+    /// Options of an endpoint.
+    pub options: &'static [OptionSpec],
+    /// What a known body is when nobody says otherwise.
+    pub same_body: SameBody,
+    /// What `secrets.signing` holds.
+    pub key: &'static str,
+}
+
+/// A key that is not of the provider's form. Never says what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(pub &'static str);
+
+/// A provider's scheme.
+pub(crate) trait Opener: Sync {
+    /// What is fixed about it.
+    fn facts(&self) -> &'static Facts;
+
+    /// Presence, clock and signature. The body is bytes here and nothing more.
+    fn verify(&self, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Proof, Refusal>;
+
+    /// Reads what has been verified.
+    fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal>;
+
+    /// Whether a key has the right form, with a warning where it is weak.
+    fn check_key(&self, _key: &Key) -> Result<Option<&'static str>, KeyError> {
+        Ok(None)
+    }
+
+    /// A small real payload.
+    fn sample(&self) -> &'static str;
+
+    /// Signs as the provider does.
+    fn sign(&self, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError>;
+}
+
+/// A verified request on its way to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) scheme: &'a Scheme,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) proof: &'a Proof,
+    pub(crate) now: UnixTime,
+}
+
+/// Providers call with nothing else; `static` because a method is no constant to the compiler.
+static POST: [Method; 1] = [Method::POST];
+
+/// The registry.
+pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
+    match provider {
+        Provider::Slack => &slack::Slack,
+        Provider::Github => &github::Github,
+        Provider::StandardWebhooks => &standard_webhooks::StandardWebhooks,
+    }
+}
+
+/// What is fixed about a provider, for documents and limits.
+pub fn facts(provider: Provider) -> &'static Facts {
+    opener(provider).facts()
+}
+
+/// The headers that an activity shows. A value that is no plain text is left out.
+fn shown_headers(headers: &HeaderMap, facts: &Facts) -> BTreeMap<&'static str, String> {
+    let shown = facts
+        .shown_headers
+        .iter()
+        .filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned())));
+    shown.collect()
+}
+
+/// The canonical `raw` of a body that is neither JSON nor a form.
+fn plain(body: &[u8]) -> serde_json::Value {
+    match std::str::from_utf8(body) {
+        Ok(text) => json!({ "text": text }),
+        Err(_) => json!({ "base64": data_encoding::BASE64.encode(body) }),
+    }
+}
+
+/// A made value as `raw`.
+fn kept(value: &serde_json::Value) -> Result<Arc<RawValue>, Refusal> {
+    to_raw_value(value)
+        .map(Arc::from)
+        .map_err(|error| Refusal::unparsable(error.to_string()))
+}

@@ -1,0 +1,133 @@
+//! Envelopes of the Events API.
+
+use super::{anchor, content, metadata, signed_at};
+use crate::{
+    Refusal, UnixTime, Verified,
+    activity::{Draft, Kind, ProviderIds},
+    entity,
+    json::Object,
+    provider::Arrival,
+    verified::EventId,
+};
+use serde_json::{Map, Value, value::RawValue};
+use std::{borrow::Cow, sync::Arc};
+
+pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Refusal> {
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let envelope = Object::read(raw).ok_or_else(|| Refusal::unparsable("the body is no JSON object"))?;
+    let wrapped = envelope.object("event");
+    let event = wrapped.clone().unwrap_or_default();
+    // The envelope itself is the event where there is none inside (`app_rate_limited`).
+    let name = if wrapped.is_some() {
+        event.text("type")
+    } else {
+        envelope.text("type")
+    }
+    .unwrap_or_default();
+    let subtype = event.text("subtype");
+    let kind = kind(&name, subtype.as_deref());
+    // An edit nests the message as it is now, a deletion as it was.
+    let message = match kind {
+        Kind::Edit => event.object("message").unwrap_or_default(),
+        Kind::Deletion => event.object("previous_message").unwrap_or_default(),
+        _ => event.clone(),
+    };
+    let item = event.object("item").unwrap_or_default();
+    let assistant = event.object("assistant_thread").unwrap_or_default();
+
+    let workspace = own(envelope.id("team_id").or_else(|| envelope.id("enterprise_id")));
+    let channel = own(of_object_or_id(&event, "channel", "channel_id")
+        .or_else(|| item.id("channel"))
+        .or_else(|| assistant.id("channel_id")));
+    let thread = own(message
+        .id("thread_ts")
+        .or_else(|| event.id("thread_ts"))
+        .or_else(|| assistant.id("thread_ts")));
+    let user = own(of_object_or_id(&message, "user", "user_id")
+        .or_else(|| of_object_or_id(&event, "user", "user_id"))
+        .or_else(|| assistant.id("user_id")));
+    let message_id = match kind {
+        Kind::Deletion => event.id("deleted_ts").or_else(|| message.id("ts")),
+        Kind::Reaction => item.id("ts"),
+        _ => message.id("ts"),
+    };
+    let event_id = own(envelope.id("event_id"));
+    let text = if kind == Kind::Deletion { None } else { own(message.text("text")) };
+    let happened = ["ts", "event_ts"].into_iter().find_map(|member| content::ts(&event.text(member)?));
+
+    let draft = Draft {
+        anchor: anchor(
+            arrival,
+            [thread.as_deref(), channel.as_deref(), user.as_deref(), event_id.as_deref()],
+        ),
+        user: user.clone(),
+        timestamp: content::timestamp([happened, envelope.integer("event_time").map(UnixTime), Some(signed_at(arrival))]),
+        locale: own(event
+            .text("locale")
+            .or_else(|| event.object("user").and_then(|user| user.text("locale")))),
+        attachments: content::attachments(&message),
+        buttons: content::buttons(&message),
+        entities: text.as_deref().map(entity::slack).unwrap_or_default(),
+        metadata: metadata(arrival, kind, &name, is_bot(&message) || is_bot(&event)),
+        channel_data: channel_data(&name, subtype.as_deref(), &event),
+        ids: ProviderIds {
+            workspace_id: workspace.clone(),
+            conversation_id: thread.clone().or_else(|| channel.clone()),
+            thread_id: thread,
+            channel_id: channel,
+            user_id: user,
+            message_id: own(message_id),
+            event_id: event_id.clone(),
+            ..ProviderIds::default()
+        },
+        text,
+        raw: Arc::from(raw.to_owned()),
+    };
+    Verified::new(
+        arrival,
+        draft,
+        event_id.map(|text| EventId {
+            kind: "event",
+            text,
+            signed: true,
+        }),
+        workspace,
+    )
+}
+
+/// A member that is an id in some events and an object with an id in others.
+fn of_object_or_id<'a>(event: &Object<'a>, member: &str, other: &str) -> Option<Cow<'a, str>> {
+    event
+        .id(member)
+        .or_else(|| event.object(member)?.id("id"))
+        .or_else(|| event.id(other))
+}
+
+fn is_bot(message: &Object<'_>) -> bool {
+    message.id("bot_id").is_some() || message.text("subtype").as_deref() == Some("bot_message")
+}
+
+fn kind(name: &str, subtype: Option<&str>) -> Kind {
+    match (name, subtype) {
+        ("message", Some("message_changed")) => Kind::Edit,
+        ("message", Some("message_deleted")) => Kind::Deletion,
+        ("message", Some("channel_join" | "channel_leave" | "group_join" | "group_leave")) => Kind::Membership,
+        ("message" | "app_mention", _) => Kind::Message,
+        ("reaction_added" | "reaction_removed", _) => Kind::Reaction,
+        ("member_joined_channel" | "member_left_channel" | "team_join", _) => Kind::Membership,
+        _ => Kind::Event,
+    }
+}
+
+/// `type` and `subtype` always, as the platform has them; a reaction's name where there is one.
+fn channel_data(name: &str, subtype: Option<&str>, event: &Object<'_>) -> Map<String, Value> {
+    let value = |text: Option<&str>| text.map_or(Value::Null, Value::from);
+    let mut data = Map::from_iter([
+        ("type".to_owned(), value(Some(name).filter(|name| !name.is_empty()))),
+        ("subtype".to_owned(), value(subtype)),
+    ]);
+    if let Some(reaction) = event.text("reaction") {
+        data.insert("reaction".to_owned(), Value::from(reaction));
+    }
+    data
+}
