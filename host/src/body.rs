@@ -1,0 +1,253 @@
+//! Bytes on their way in and out.
+//!
+//! Both ways drop empty DATA frames: a guest (or a client) that writes them for ever would fill the HTTP/2 send queue, which
+//! takes them without reserving capacity (GHSA-f8mm-ggr3-89wh, open in wasmtime 48.0.8).
+
+use crate::{CallError, call::Shared};
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::task::AbortHandle;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+/// A body that failed on its way, either way.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Longer than the deployment's `limits.body`.
+    #[error("the request body is over the limit of {limit} bytes")]
+    TooLarge {
+        /// Bytes.
+        limit: u64,
+    },
+    /// The client went away or broke the protocol.
+    #[error("the client's body ended early: {0}")]
+    Client(String),
+    /// The client sent nothing for too long.
+    #[error("the client's body was too slow")]
+    Slow,
+    /// The worker ended, trapped or ran out of time after the head.
+    #[error("the worker ended before its body did: {0}")]
+    Worker(CallError),
+}
+
+/// A request's body on its way to the worker.
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+/// A worker's body on its way out. Dropping it before its end cancels the call.
+pub type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// Empty frames skipped in one poll before others get their turn.
+const EMPTY_FRAMES_PER_POLL: usize = 32;
+
+/// Passes a body through without its empty DATA frames.
+pub(crate) struct DropEmpty<B>(pub(crate) B);
+
+impl<B: Body<Data = Bytes> + Unpin> Body for DropEmpty<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        for _ in 0..EMPTY_FRAMES_PER_POLL {
+            match Pin::new(&mut self.0).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                other => return other,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// A request's body as the guest reads it: tells the call why it failed, so that the caller is told the truth.
+pub(crate) struct Incoming {
+    pub(crate) inner: DropEmpty<RequestBody>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Body for Incoming {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        use wasmtime_wasi_http::Error;
+        Pin::new(&mut self.inner).poll_frame(cx).map_err(|error| match error {
+            BodyError::TooLarge { limit } => {
+                self.shared.fail(CallError::BodyTooLarge);
+                Error::HttpRequestBodySize(Some(limit))
+            }
+            BodyError::Slow => {
+                self.shared.fail(CallError::BodyTooSlow);
+                Error::ConnectionReadTimeout
+            }
+            BodyError::Client(_) | BodyError::Worker(_) => Error::ConnectionTerminated,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// What a guest that has returned left in its body: all of it, so its length is known and it goes out in one write.
+pub(crate) struct Whole {
+    frames: VecDeque<Frame<Bytes>>,
+    bytes: u64,
+    has_trailers: bool,
+}
+
+/// What [`Whole::collect`] found.
+pub(crate) enum Collected {
+    Whole(Whole),
+    Failed(wasmtime_wasi_http::Error),
+}
+
+impl Whole {
+    /// Takes every frame that is ready. Only for a guest that has returned: then nothing more can come.
+    pub(crate) fn collect(mut body: HyperOutgoingBody) -> Collected {
+        let mut whole = Self { frames: VecDeque::new(), bytes: 0, has_trailers: false };
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut cx) {
+            match frame {
+                Ok(frame) => {
+                    match frame.data_ref() {
+                        Some(data) if data.is_empty() => continue,
+                        Some(data) => whole.bytes += data.remaining() as u64,
+                        None => whole.has_trailers = true,
+                    }
+                    whole.frames.push_back(frame);
+                }
+                Err(error) => return Collected::Failed(error),
+            }
+        }
+        Collected::Whole(whole)
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = self.frames.pop_front();
+        if let Some(data) = frame.as_ref().and_then(Frame::data_ref) {
+            self.bytes -= data.remaining() as u64;
+        }
+        Poll::Ready(frame.map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // With trailers hyper must not announce a length: HTTP/1.1 sends trailers only after chunks (RFC 9112 7.1.2).
+        if self.has_trailers { SizeHint::new() } else { SizeHint::with_exact(self.bytes) }
+    }
+}
+
+/// The body of a guest that still runs.
+pub(crate) struct Streaming {
+    pub(crate) inner: DropEmpty<HyperOutgoingBody>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) task: Option<AbortHandle>,
+}
+
+impl Body for Streaming {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            // The guest gave its body up, or promised another length.
+            Poll::Ready(Some(Err(error))) => {
+                let error = self.shared.failure().unwrap_or_else(|| CallError::Trap(error.to_string()));
+                Poll::Ready(Some(Err(BodyError::Worker(error))))
+            }
+            // A guest that dies leaves the same end as one that finished; only the call knows which.
+            Poll::Ready(None) => match self.shared.failure() {
+                Some(error) => Poll::Ready(Some(Err(BodyError::Worker(error)))),
+                None => {
+                    // The answer is out; what the guest still does is bounded by its wall time, not by the client.
+                    self.task = None;
+                    Poll::Ready(None)
+                }
+            },
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Drop for Streaming {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    /// A guest that writes nothing for ever, with data after `after` empty frames.
+    struct Empties {
+        left: usize,
+        polls: usize,
+    }
+
+    impl Body for Empties {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.polls += 1;
+            if self.left == 0 {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"x")))));
+            }
+            self.left -= 1;
+            Poll::Ready(Some(Ok(Frame::data(Bytes::new()))))
+        }
+    }
+
+    #[test]
+    fn empty_frames_never_pass_and_never_hold_the_thread() {
+        // GHSA-f8mm-ggr3-89wh
+        let mut body = DropEmpty(Empties { left: 100, polls: 0 });
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut pending = 0;
+        let frame = loop {
+            match Pin::new(&mut body).poll_frame(&mut cx) {
+                Poll::Ready(frame) => break frame.unwrap().unwrap(),
+                Poll::Pending => pending += 1,
+            }
+        };
+        assert_eq!(frame.into_data().unwrap(), "x");
+        assert_eq!(pending, 100 / EMPTY_FRAMES_PER_POLL);
+        assert_eq!(body.0.polls, 101);
+    }
+}

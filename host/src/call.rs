@@ -1,0 +1,218 @@
+//! One request in one fresh instance.
+//!
+//! The guest runs in the request's own task until its head is out. Most have returned by then, and nothing was spawned. One
+//! that has not goes on in a task of its own that the answer's body holds: dropping the body ends it. What bounds it in
+//! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
+
+use crate::{
+    CallError, RequestBody, ResponseBody, Revision,
+    body::{Collected, DropEmpty, Incoming, Streaming, Whole},
+    engine::TICK,
+    guest::Guest,
+    limits::CpuBudget,
+    revision::Places,
+};
+use http_body_util::BodyExt;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::Poll,
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, Sleep, sleep_until},
+};
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi_http::{
+    WasiHttpView,
+    p2::{
+        bindings::http::types::{ErrorCode, Scheme},
+        body::HyperOutgoingBody,
+    },
+};
+
+/// Header fields of an answer: twice what any real one has; hyper's own default for requests.
+const MAX_FIELDS: usize = 100;
+/// Bytes of header names and values of an answer: what peers and proxies take at most.
+const MAX_FIELD_BYTES: usize = 64 << 10;
+/// Bytes that one call of a host function may make the host copy: four of the largest body chunks and some.
+const HOSTCALL_FUEL: usize = 4 << 20;
+/// Resources of the component model that one call may hold: a hundred times what a real worker does.
+const MAX_HANDLES: usize = 10_000;
+
+type Head = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+type Outcome = Result<(), CallError>;
+
+/// What a call, its body and its limits know of each other.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    failure: OnceLock<CallError>,
+    cpu: Mutex<CpuBudget>,
+}
+
+impl Shared {
+    /// Keeps the first failure: what follows from it is no news.
+    pub(crate) fn fail(&self, error: CallError) {
+        let _ = self.failure.set(error);
+    }
+
+    pub(crate) fn failure(&self) -> Option<CallError> {
+        self.failure.get().cloned()
+    }
+
+    fn cpu<T>(&self, change: impl FnOnce(&mut CpuBudget) -> T) -> T {
+        change(&mut self.cpu.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A guest that is running: its future owns the store, so dropping it frees everything.
+struct Running {
+    guest: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    shared: Arc<Shared>,
+    deadline: Instant,
+    /// Made only for a guest that did not return at once.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Running {
+    /// Polls the guest, then its deadline; a guest that fails leaves the reason in `shared` before its store is dropped.
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
+        self.shared.cpu(CpuBudget::enter);
+        let polled = self.guest.as_mut().poll(cx);
+        self.shared.cpu(CpuBudget::leave);
+        if polled.is_ready() {
+            return polled;
+        }
+        let deadline = self.deadline;
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.as_mut().poll(cx).is_ready() {
+            self.shared.fail(CallError::Wall);
+            return Poll::Ready(Err(CallError::Wall));
+        }
+        Poll::Pending
+    }
+}
+
+/// Runs a request to its answer's head; see [`Revision::call`].
+pub(crate) async fn run(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<http::Response<ResponseBody>, CallError> {
+    let (mut running, mut heads) = start(revision, request, places)?;
+    let mut early = None;
+    let ended = poll_fn(|cx| {
+        let polled = running.poll(cx);
+        if early.is_none() {
+            early = heads.try_recv().ok();
+        }
+        match polled {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if early.is_some() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+    let shared = Arc::clone(&running.shared);
+    match ended {
+        Some(Err(error)) => Err(shared.failure().unwrap_or(error)),
+        Some(Ok(())) => {
+            drop(running);
+            let (parts, body) = head(&shared, early)?;
+            match Whole::collect(body) {
+                Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
+                Collected::Failed(error) => Err(CallError::Trap(format!("the answer's body is not what its head promised: {error}"))),
+            }
+        }
+        None => {
+            let (parts, body) = head(&shared, early)?;
+            let revision = Arc::clone(revision);
+            let task = tokio::spawn(async move {
+                if let Err(error) = poll_fn(|cx| running.poll(cx)).await {
+                    revision.counters.count(&error);
+                    tracing::warn!(target: "worker", revision = ?revision, %error, "a worker failed after its head");
+                }
+            });
+            let body = Streaming { inner: DropEmpty(body), shared, task: Some(task.abort_handle()) };
+            Ok(http::Response::from_parts(parts, body.boxed_unsync()))
+        }
+    }
+}
+
+/// Builds the store and the guest's future. Nothing of the guest has run yet.
+fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<(Running, oneshot::Receiver<Head>), CallError> {
+    let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
+    let limits = &revision.limits;
+    let shared = Arc::new(Shared { failure: OnceLock::new(), cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)) });
+    let pre = &revision.prepared.pre;
+    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision)));
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(HOSTCALL_FUEL);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.set_epoch_deadline(1);
+    let watched = Arc::clone(&shared);
+    store.epoch_deadline_callback(move |_| {
+        if watched.cpu(CpuBudget::tick) {
+            // Not wasmtime's own yield: that one wakes itself at once and can starve what else runs on the thread.
+            return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
+        }
+        watched.fail(CallError::Cpu);
+        Ok(UpdateDeadline::Interrupt)
+    });
+
+    let scheme = match request.uri().scheme_str() {
+        Some("https") => Scheme::Https,
+        Some("http") => Scheme::Http,
+        other => return Err(CallError::Host(format!("a request must have an absolute URI, not the scheme {other:?}"))),
+    };
+    let request = request.map(|inner| Incoming { inner: DropEmpty(inner), shared: Arc::clone(&shared) });
+    let request = store.data_mut().http().new_incoming_request(scheme, request).map_err(host)?;
+    let (answer, heads) = oneshot::channel();
+    let answer = store.data_mut().http().new_response_outparam(answer).map_err(host)?;
+
+    revision.counters.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let guest = Box::pin({
+        let revision = Arc::clone(revision);
+        let shared = Arc::clone(&shared);
+        async move {
+            // Dropped after the store, whatever ends this future.
+            let _places = places;
+            let mut store = store;
+            let outcome = match revision.prepared.pre.instantiate_async(&mut store).await {
+                Ok(proxy) => proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await.map_err(trapped),
+                Err(error) => Err(not_instantiated(error)),
+            };
+            if let Err(error) = &outcome {
+                // Before the store goes: the body's end must find it.
+                shared.fail(error.clone());
+            }
+            outcome
+        }
+    });
+    let deadline = Instant::now() + limits.wall;
+    Ok((Running { guest, shared, deadline, alarm: None }, heads))
+}
+
+/// The answer's head, within its limits.
+fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, HyperOutgoingBody), CallError> {
+    let answer = early.ok_or(CallError::NoAnswer)?;
+    // A worker that could not read its request says many things; the caller is told the reason.
+    if let Some(error) = shared.failure() {
+        return Err(error);
+    }
+    let (parts, body) = answer.map_err(|code| CallError::ErrorCode(format!("{code:?}")))?.into_parts();
+    let fields = parts.headers.len();
+    let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if fields > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
+        return Err(CallError::Headers(format!("{fields} fields of {bytes} bytes; {MAX_FIELDS} and {MAX_FIELD_BYTES} are the most")));
+    }
+    Ok((parts, body))
+}
+
+fn trapped(error: wasmtime::Error) -> CallError {
+    CallError::Trap(format!("{error:#}"))
+}
+
+fn not_instantiated(error: wasmtime::Error) -> CallError {
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallError::Saturated("the pool is full");
+    }
+    trapped(error)
+}

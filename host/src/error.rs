@@ -1,0 +1,50 @@
+//! What can go wrong between a component's bytes and its answer, and whose fault it is.
+
+/// A component that cannot run here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Not a component, or one with features that are off here.
+    #[error("the component does not compile: {0}")]
+    Compile(String),
+    /// It imports what this host does not give, or exports no `wasi:http/incoming-handler`.
+    #[error("the component does not fit the host: {0}")]
+    Link(String),
+    /// It needs more than one place in the pool has.
+    #[error("the component does not fit the pool: {0}")]
+    Size(String),
+}
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// As many calls wait as may, or this one waited too long, or the pool is full. Ours: 503, try again.
+    #[error("no free place: {0}")]
+    Saturated(&'static str),
+    /// Out of CPU time. The worker's: 504.
+    #[error("the worker used up its CPU time")]
+    Cpu,
+    /// Out of wall time. The worker's: 504.
+    #[error("the worker used up its wall time")]
+    Wall,
+    /// It trapped; growing memory past its limit is a trap. The worker's: 502.
+    #[error("the worker trapped: {0}")]
+    Trap(String),
+    /// It returned without an answer. The worker's: 502.
+    #[error("the worker returned without an answer")]
+    NoAnswer,
+    /// It answered with an error code of `wasi:http`. The worker's: 502.
+    #[error("the worker answered with the error {0}")]
+    ErrorCode(String),
+    /// More header fields, or more bytes of them, than an answer may have. The worker's: 502.
+    #[error("the worker's answer has too many headers: {0}")]
+    Headers(String),
+    /// The request's body was over its limit while the worker read it. The caller's: 413.
+    #[error("the request body is over the limit")]
+    BodyTooLarge,
+    /// The request's body came too slowly while the worker read it. The caller's: 408.
+    #[error("the request body was too slow")]
+    BodyTooSlow,
+    /// The host's own fault. 503.
+    #[error("the host failed: {0}")]
+    Host(String),
+}

@@ -1,0 +1,81 @@
+//! A guest's side of a call: what its store holds and what its imports reach.
+
+use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Refuse, settings};
+use std::sync::Arc;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Streams, fields, bodies and buckets that one call may hold: a hundred times what a real worker does.
+const MAX_RESOURCES: usize = 4_096;
+/// Bytes of randomness from one call of a host function.
+const MAX_RANDOM: u64 = 64 << 10;
+/// Memory of one fields resource, bookkeeping included; an answer's own limit is lower.
+const MAX_FIELDS_SIZE: usize = 128 << 10;
+
+/// What one call's store holds.
+pub(crate) struct Guest {
+    pub(crate) revision: Arc<Revision>,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outgoing: Refuse,
+}
+
+impl Guest {
+    pub(crate) fn new(revision: Arc<Revision>) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_FIELDS_SIZE);
+        // No environment, no arguments, no files, no sockets; stdin is empty.
+        let wasi = WasiCtx::builder()
+            .stdout(log::Output::stdout(&revision))
+            .stderr(log::Output::stderr(&revision))
+            .max_random_size(MAX_RANDOM)
+            .build();
+        Self { memory: MemoryBudget::new(revision.limits.memory.as_usize()), revision, table, wasi, http, outgoing: Refuse }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+    }
+}
+
+/// Gives every import that workers may ask for. `wasi:sockets` is not among them: a component that asks for it does not load.
+pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_to_linker_async(linker)?;
+    link_cli(linker)?;
+    keyvalue::link(linker)?;
+    settings::link(linker)
+}
+
+/// What the standard libraries of Rust, C and Go import whether they use it or not: an empty environment, no files, other randomness.
+fn link_cli(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::{
+        cli::{WasiCli, WasiCliView},
+        filesystem::{WasiFilesystem, WasiFilesystemView},
+        p2::bindings::{cli, filesystem, random},
+        random::WasiRandom,
+    };
+    random::insecure::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    random::insecure_seed::add_to_linker::<Guest, WasiRandom>(linker, |guest| guest.wasi.random())?;
+    cli::exit::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::environment::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_input::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_output::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdin::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stdout::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    cli::terminal_stderr::add_to_linker::<Guest, WasiCli>(linker, Guest::cli)?;
+    filesystem::preopens::add_to_linker::<Guest, WasiFilesystem>(linker, Guest::filesystem)?;
+    filesystem::types::add_to_linker::<Guest, WasiFilesystem>(linker, Guest::filesystem)
+}
