@@ -1,1 +1,59 @@
-fn main() {}
+//! What a developer runs: `cargo xtask demo | test | samples | compare`.
+//!
+//! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`]; [`process`] starts programs.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program for people: what it does goes to the terminal")]
+
+mod compare;
+mod demo;
+mod process;
+mod samples;
+mod tally;
+mod test;
+mod toolchain;
+
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What a developer of Tollgate runs")]
+struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the gateway and run its demo in the foreground
+    Demo {
+        /// Passed on to `tollgate demo`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Everything that CI runs: the samples, formatting, lints, all tests
+    Test,
+    /// Build, pack and sign the sample workers into target/samples
+    Samples {
+        /// Build for wasm32-unknown-unknown with the standard library's sources, even where wasm32-wasip2 is installed
+        #[arg(long)]
+        build_std: bool,
+    },
+    /// Measure Tollgate and its installed peers on the same job, and write a report
+    Compare(compare::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    let root = root();
+    match Command::parse().task {
+        Task::Demo { arguments } => demo::run(&root, &arguments),
+        Task::Test => test::run(&root),
+        Task::Samples { build_std } => samples::build(&root, build_std),
+        Task::Compare(options) => compare::run(&root, &options),
+    }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask test`: what CI runs is what a developer runs.
+
+use crate::{process, samples, tally::Tally};
+use anyhow::{Context, Result, bail};
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+/// Runs every step, even after a failed one, and closes with one line of counts.
+///
+/// # Errors
+/// When a step or a test failed.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let begun = Instant::now();
+    let mut tally = Tally::default();
+    let mut step = |name: &str, run: &mut dyn FnMut() -> Result<Tally>| {
+        println!("=== {name}");
+        match run() {
+            Ok(counted) => tally += counted,
+            Err(error) => {
+                println!("{name}: {error:#}");
+                tally.failed += 1;
+            }
+        }
+    };
+    // The tests start these workers.
+    step("samples", &mut || samples::build(root, false).map(|()| Tally::default()));
+    step("formatting", &mut || quiet(process::cargo(root).args(["fmt", "--all", "--check"])));
+    step("formatting of the samples", &mut || {
+        quiet(process::cargo(&root.join("packs/samples")).args(["fmt", "--check"]))
+    });
+    let lints = [
+        "clippy",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    step("lints", &mut || quiet(process::cargo(root).args(lints)));
+    // One profile, so that the binary which the tests start is the one that is built here, and wasmtime is compiled once.
+    step("tests", &mut || {
+        tests(process::cargo(root).args(["test", "--release", "--locked", "--workspace", "--no-fail-fast"]))
+    });
+
+    println!("{} s", begun.elapsed().as_secs());
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    if tally.failed > 0 {
+        bail!("not everything passed");
+    }
+    Ok(())
+}
+
+fn quiet(command: &mut Command) -> Result<Tally> {
+    process::run(command).map(|()| Tally::default())
+}
+
+/// Runs cargo's tests, their output passed through line by line.
+fn tests(command: &mut Command) -> Result<Tally> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo cannot be started")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(child.stdout.take().context("no stdout")?).lines() {
+        let line = line?;
+        println!("{line}");
+        tally += Tally::from_line(&line).unwrap_or_default();
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        tally.failed = 1; // it did not compile, or a binary died before it could count
+    }
+    if status.success() && tally.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(tally)
+}
