@@ -11,7 +11,7 @@ pub use error::ArchiveError;
 pub use path::{MAX_PATH_LEN, PathError, check as check_path};
 
 use record::{Central, End, Local};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Largest pack, in bytes. Room for a component of the size that JavaScript and Python tool chains make (12 to 40 MiB) and its assets; what a gateway
 /// holds in memory while it opens one.
@@ -165,18 +165,11 @@ pub(crate) fn emit(entries: &[Entry<'_>], sink: &mut impl Sink) {
 struct Names<'a> {
     last: Option<&'a str>,
     files: HashMap<String, &'a str>,
-    folders: HashSet<String>,
 }
 
 impl<'a> Names<'a> {
     fn add(&mut self, path: &'a str) -> Result<(), ArchiveError> {
-        let folded = path.to_ascii_lowercase();
-        for (at, _) in folded.match_indices('/') {
-            if let Some(folder) = folded.get(..at) {
-                self.folders.insert(folder.to_owned());
-            }
-        }
-        match self.files.insert(folded, path) {
+        match self.files.insert(path.to_ascii_lowercase(), path) {
             Some(other) if other == path => return Err(ArchiveError::Duplicate(path.to_owned())),
             Some(other) => return Err(ArchiveError::CaseDuplicate(other.to_owned(), path.to_owned())),
             None => {}
@@ -188,10 +181,14 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
+    /// Once all are there: looks up each folder among the files, rather than keep every folder of every path.
     fn check_folders(&self) -> Result<(), ArchiveError> {
-        match self.files.iter().find(|(folded, _)| self.folders.contains(*folded)) {
-            Some((_, path)) => Err(ArchiveError::FileAndFolder((*path).to_owned())),
-            None => Ok(()),
+        for folded in self.files.keys() {
+            let folders = folded.match_indices('/').filter_map(|(at, _)| folded.get(..at));
+            if let Some(path) = folders.filter_map(|folder| self.files.get(folder)).next() {
+                return Err(ArchiveError::FileAndFolder((*path).to_owned()));
+            }
         }
+        Ok(())
     }
 }

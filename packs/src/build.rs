@@ -31,7 +31,7 @@ pub enum BuildError {
         source: io::Error,
     },
     /// The description is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Source(#[from] Problems),
     /// A component has not been compiled.
     #[error("{} is missing; compile the worker first: `cargo build --release --target wasm32-wasip2`", .0.display())]

@@ -236,3 +236,27 @@ fn read_text(path: &Path, file: fs::File) -> Result<Zeroizing<String>, KeyError>
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_is_zeroed_when_it_is_dropped() {
+        fn zeroed<T: zeroize::ZeroizeOnDrop>() {}
+        zeroed::<ed25519_dalek::SigningKey>();
+        assert_eq!(
+            format!("{:?}", SigningKey(ed25519_dalek::SigningKey::from_bytes(&[7; 32]))),
+            "[redacted]"
+        );
+    }
+
+    #[test]
+    fn a_key_id_has_one_text() {
+        let id = KeyId([0, 1, 0xab, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff]);
+        assert_eq!(KeyId::parse(&id.to_string()), Some(id));
+        for text in ["", "00", &"A".repeat(32), &"g".repeat(32), &"+".repeat(32), &"0".repeat(33)] {
+            assert_eq!(KeyId::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! `.gtpack`: a signed, deterministic archive. One pack has exactly one byte string.
 //!
-//! In reading order: [`archive`] (the byte format), [`manifest`] and [`sbom`] (what is inside), [`signature`] (DSSE, Ed25519), [`keys`], [`open`](open()) (all
+//! In reading order: [`archive`] (the byte format), [`manifest`] and [`sbom`] (what is inside), [`signature`] (DSSE, Ed25519), [`keys`], [`file`] (from disk, bounded), [`open`](open()) (all
 //! of it together: the only way to a [`Pack`]), [`inspect`](inspect()) (what a pack says of itself, trusting nothing), [`build`](build()) (from a source
 //! folder that [`source`] describes), [`sign`](sign()), [`template`] (`tollgate pack new`).
 //!
@@ -11,6 +11,7 @@ pub mod archive;
 pub mod build;
 mod canonical;
 mod contents;
+pub mod file;
 pub mod inspect;
 pub mod keys;
 pub mod manifest;
@@ -22,6 +23,7 @@ pub mod source;
 pub mod template;
 
 pub use build::{BuildError, build};
+pub use file::FileError;
 pub use inspect::{Inspection, inspect};
 pub use keys::{KeyError, KeyId, SigningKey, TrustedKey};
 pub use open::{Digest, OpenError, Pack, Signer, Trust, open};

@@ -79,7 +79,7 @@ pub enum ManifestError {
     TooLarge(usize),
     /// Not canonical CBOR of this shape.
     #[error("manifest.cbor {0}")]
-    Cbor(#[from] CborError),
+    Cbor(CborError),
     /// Of a later version of the format.
     #[error("the pack has schema `{SCHEMA_PREFIX}{0}`, newer than the `{SCHEMA}` that this build reads; run a newer tollgate")]
     Newer(u32),
@@ -111,6 +111,13 @@ pub enum ManifestError {
     /// Out of order, or one twice.
     #[error("the components are not in order, or {0:?} is there twice; build the pack with `tollgate pack build`")]
     ComponentOrder(String),
+}
+
+// Not by `#[from]`, which would make it the source too: the message above prints it already.
+impl From<CborError> for ManifestError {
+    fn from(error: CborError) -> Self {
+        Self::Cbor(error)
+    }
 }
 
 /// What is wrong with a value. Reads on after its key.

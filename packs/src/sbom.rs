@@ -46,7 +46,7 @@ pub enum SbomError {
     TooLarge(usize),
     /// Not canonical CBOR of this shape.
     #[error("sbom.cbor {0}")]
-    Cbor(#[from] CborError),
+    Cbor(CborError),
     /// Another format.
     #[error("sbom.cbor has the format {0:?}; this build reads `{FORMAT}`: run a newer tollgate, or build the pack anew")]
     Format(String),
@@ -75,6 +75,13 @@ pub enum SbomError {
     /// Out of order, or one twice.
     #[error("sbom.cbor lists {0:?} out of order or twice; build the pack again")]
     Order(String),
+}
+
+// Not by `#[from]`, which would make it the source too: the message above prints it already.
+impl From<CborError> for SbomError {
+    fn from(error: CborError) -> Self {
+        Self::Cbor(error)
+    }
 }
 
 impl Sbom {

@@ -5,11 +5,12 @@
     reason = "a test that unwraps or indexes wrongly should fail"
 )]
 
-//X mod hostile;
-//X mod key_files;
+mod building;
+mod hostile;
+mod key_files;
 mod mutation;
 mod round_trip;
 mod sample;
-//X mod seeds;
+mod seeds;
 mod trust;
-//X mod zip;
+mod zip;
