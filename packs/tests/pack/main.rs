@@ -6,6 +6,8 @@
 )]
 
 mod building;
+mod contents;
+mod document;
 mod hostile;
 mod key_files;
 mod mutation;
