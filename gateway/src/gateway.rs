@@ -1,16 +1,63 @@
 //! The gateway as a whole: built from an environment, started, drained.
 
-use crate::secrets::SecretErrors;
-use std::{net::SocketAddr, time::Duration};
-use tollgate_config::{Environment, ManifestErrors, manifest::Protocol};
+mod load;
+
+use crate::{
+    admin::Admin,
+    admit::dedupe::{Dedupe, MAX_DONE, MAX_IN_FLIGHT},
+    gate::Gate,
+    listen::{
+        Terms,
+        tcp::{self, Caps, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS},
+        tls,
+    },
+    metrics::Metrics,
+    secrets::{self, SecretErrors},
+    tasks::Tasks,
+};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    net::TcpListener,
+    time::{MissedTickBehavior, timeout},
+};
+use tollgate_config::{
+    Environment, ManifestError, ManifestErrors,
+    manifest::{self, Listener, Protocol, Store},
+};
+use tollgate_host::{Host, HostConfig};
+use tollgate_ingress::Scheme;
+use tollgate_packs::TrustedKey;
+use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
 
 /// What a manifest says and this build's providers refuse: option errors, with their places. Resolves nothing.
 ///
 /// # Errors
 /// Every option that is wrong.
 pub fn validate(environment: &Environment) -> Result<(), ManifestErrors> {
-    let _ = environment;
-    todo!()
+    let wrong: Vec<_> = environment
+        .endpoints
+        .iter()
+        .enumerate()
+        .filter_map(|(index, endpoint)| Some((index, endpoint, Scheme::new(endpoint.provider, &endpoint.options).err()?)))
+        .flat_map(|(index, endpoint, errors)| {
+            errors.into_iter().map(move |error| ManifestError {
+                place: endpoint
+                    .options
+                    .get(&error.key)
+                    .map_or(&endpoint.place, |option| &option.place)
+                    .clone(),
+                path: format!("endpoints[{index}].options.{}", error.key),
+                message: error.message,
+                help: None,
+            })
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(ManifestErrors(wrong)) }
 }
 
 /// Why a gateway did not start. A revision that does not load is none of these: it fails its deployment alone.
@@ -43,6 +90,12 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// Two metrics clash, which a test rules out.
+    #[error("the metrics cannot be made")]
+    Metrics(#[source] prometheus::Error),
+    /// A panic while loading.
+    #[error("loading failed: {0}")]
+    Load(String),
     /// A certificate or its key.
     #[error("{what}")]
     Certificate {
@@ -64,7 +117,7 @@ pub struct Bound {
 
 /// The gateway.
 #[derive(Debug)]
-pub struct Gateway {}
+pub struct Gateway;
 
 impl Gateway {
     /// Builds everything, waits until every weighted revision is ready or has failed, and serves. Needs a tokio runtime.
@@ -72,18 +125,159 @@ impl Gateway {
     /// # Errors
     /// See [`StartError`]; nothing listens then.
     pub async fn start(environment: Environment) -> Result<Running, StartError> {
-        let _ = environment;
-        todo!()
+        validate(&environment).map_err(StartError::Manifest)?;
+        let mut secrets = secrets::resolve(&environment).map_err(StartError::Secrets)?;
+        let keys = environment
+            .trust
+            .keys
+            .iter()
+            .map(|path| TrustedKey::read(path))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(StartError::Trust)?;
+        raise_descriptors();
+
+        // Addresses first: a second gateway on the same ports must not touch the first one's state.
+        let listeners = environment.listeners.iter().map(listener).collect::<Result<Vec<_>, _>>()?;
+        let admin = bind(environment.admin.address)?;
+        let admin_address = admin.local_addr().map_err(|source| StartError::Bind {
+            address: environment.admin.address,
+            source,
+        })?;
+
+        let (store, journal) = (open_store(&environment).await?, open_journal(&environment).await?);
+        let host = Host::new(HostConfig::default(), store.clone()).map_err(StartError::Host)?;
+        let metrics = Metrics::new().map_err(StartError::Metrics)?;
+        let dedupe = Dedupe::new(journal.clone(), MAX_IN_FLIGHT);
+        let gate = Arc::new(Gate::new(metrics, dedupe, Tasks::new(), host.clone()));
+        let running = Running {
+            listeners: listeners.iter().map(|(_, bound, _)| bound.clone()).collect(),
+            admin: admin_address,
+            gate: gate.clone(),
+            store: store.clone(),
+            journal: journal.clone(),
+        };
+
+        // Probes are answered while components compile.
+        let token = secrets.admin.take();
+        gate.tasks
+            .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
+        let loading = gate.clone();
+        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading.metrics));
+        let snapshot = loaded
+            .await
+            .map_err(|error| StartError::Load(error.to_string()))?
+            .map_err(StartError::Metrics)?;
+        gate.swap(snapshot);
+
+        let caps = Caps::new(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS);
+        for (socket, _, terms) in listeners {
+            gate.tasks
+                .spawn("listener", tcp::accept(socket, Arc::new(terms), gate.clone(), caps.clone()));
+        }
+        gate.tasks.serve_aside("sweep", sweep(store, journal));
+        Ok(running)
+    }
+}
+
+fn listener(plan: &Listener) -> Result<(TcpListener, Bound, Terms), StartError> {
+    let tls = plan
+        .tls
+        .as_ref()
+        .map(|tls| tls::config(tls, &plan.protocols, plan.strict_sni))
+        .transpose()?;
+    let socket = bind(plan.address)?;
+    let address = socket.local_addr().map_err(|source| StartError::Bind {
+        address: plan.address,
+        source,
+    })?;
+    let bound = Bound {
+        address,
+        tls: tls.is_some(),
+        protocols: plan.protocols.clone(),
+    };
+    Ok((
+        socket,
+        bound,
+        Terms {
+            tls,
+            protocols: plan.protocols.clone(),
+            trusted_proxies: plan.trusted_proxies.clone(),
+        },
+    ))
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    tcp::bind(address).map_err(|source| StartError::Bind { address, source })
+}
+
+async fn open_store(environment: &Environment) -> Result<Arc<dyn SessionStore>, StartError> {
+    match environment.store.clone() {
+        Store::Memory => Ok(Arc::new(MemoryStore::default())),
+        Store::Sled(folder) => Ok(Arc::new(
+            blocking(move || SledStore::open(&folder)).await?.map_err(StartError::Store)?,
+        )),
+    }
+}
+
+async fn open_journal(environment: &Environment) -> Result<Journal, StartError> {
+    match environment.journal.clone() {
+        manifest::Journal::Memory => Ok(Journal::in_memory(MAX_DONE)),
+        manifest::Journal::Folder(folder) => blocking(move || Journal::open(&folder, MAX_DONE))
+            .await?
+            .map_err(StartError::Journal),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| StartError::Load(error.to_string()))
+}
+
+/// Every connection is a descriptor, and many systems begin with 1,024 of them. What cannot be raised shows in the accept loop's log.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+/// Between two sweeps of what has expired.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// Entries that one step of a sweep removes, so that it never holds the store for long.
+const SWEEP_BUDGET: usize = 1000;
+
+async fn sweep(store: Arc<dyn SessionStore>, journal: Journal) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        loop {
+            let now = SystemTime::now();
+            let (marks, sessions) = (journal.sweep(now, SWEEP_BUDGET).await, store.sweep(now, SWEEP_BUDGET).await);
+            if let Err(error) = &marks {
+                tracing::warn!(%error, "expired marks cannot be removed");
+            }
+            if let Err(error) = &sessions {
+                tracing::warn!(%error, "expired sessions cannot be removed");
+            }
+            if marks.unwrap_or_default() < SWEEP_BUDGET && !sessions.is_ok_and(|swept| swept.more) {
+                break;
+            }
+        }
     }
 }
 
 /// A gateway that serves. Dropping it stops it hard; [`Running::drain`] lets it finish.
-#[derive(Debug)]
 pub struct Running {
     /// Public listeners, in the manifest's order.
     pub listeners: Vec<Bound>,
     /// The admin listener.
     pub admin: SocketAddr,
+    gate: Arc<Gate>,
+    store: Arc<dyn SessionStore>,
+    journal: Journal,
 }
 
 /// How a drain ended.
@@ -98,7 +292,46 @@ pub struct DrainReport {
 impl Running {
     /// Stops accepting, lets what is in flight end until `deadline`, cuts off the rest, and puts state to disk.
     pub async fn drain(self, deadline: Duration) -> DrainReport {
-        let _ = deadline;
-        todo!()
+        let tasks = &self.gate.tasks;
+        tracing::info!(running = tasks.len(), ?deadline, "draining");
+        tasks.stop();
+        let clean = timeout(deadline, tasks.ended()).await.is_ok();
+        let cut_off = if clean { 0 } else { tasks.len() };
+        tasks.kill();
+        self.persist().await;
+        DrainReport { clean, cut_off }
+    }
+
+    /// Waits until what the journal and the store were given is on the disk.
+    async fn persist(&self) {
+        // An empty write joins the commit that all earlier ones are in.
+        match timeout(PERSIST, self.journal.mark_done(Vec::new(), SystemTime::now()).synced()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the journal's last marks are not on the disk"),
+            Err(_) => tracing::error!("the journal's last marks are not on the disk: it took too long"),
+        }
+        match timeout(PERSIST, self.store.flush()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the last sessions are not on the disk"),
+            Err(_) => tracing::error!("the last sessions are not on the disk: it took too long"),
+        }
+    }
+}
+
+/// How long the disk may take at the end.
+const PERSIST: Duration = Duration::from_secs(5);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.gate.tasks.kill();
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("listeners", &self.listeners)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
     }
 }

@@ -9,3 +9,18 @@
 pub mod gateway;
 pub mod respond;
 pub mod secrets;
+
+mod access;
+mod admin;
+mod admit;
+mod dispatch;
+mod edge;
+mod gate;
+mod identity;
+mod listen;
+mod metrics;
+mod request_id;
+mod route;
+mod snapshot;
+mod tasks;
+mod trace;

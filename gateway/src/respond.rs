@@ -1,9 +1,294 @@
 //! Every refusal and every error becomes an answer here, and nowhere else.
+//!
+//! The caller sees a status, the request's id and words that hold for every refusal of that status. Why, with its stable code,
+//! goes to the log and the metrics.
 
-use tollgate_ingress::Reason;
+pub(crate) mod body;
+
+use crate::{
+    access::{End, Entry},
+    admit::{Admitted, Entrant},
+    dispatch::headers::scrub_answer,
+    request_id::RequestId,
+};
+use body::AnswerBody;
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+};
+use http_body_util::{BodyExt, Limited};
+use tollgate_host::{BodyError, CallError, ResponseBody};
+use tollgate_ingress::{Answer, Reason, Refusal};
+
+/// Shown on every answer.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// When to come back after a 503 or 429, in seconds. One: what is short here (a place, a table slot) is free again within a call's time.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Why a request does not get a worker's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No origin-form or absolute-form target. 400.
+    BadTarget(&'static str),
+    /// A missing, repeated, malformed or contradicting Host. 400.
+    BadHost(&'static str),
+    /// The TLS client asked for another host than it now calls. 421.
+    Misdirected,
+    /// Too many header fields, or too many bytes of them. 431.
+    HeadersTooLarge,
+    /// A target that is too long. 414.
+    UriTooLong,
+    /// Nothing is here. 404.
+    NotRouted,
+    /// The provider does not call so. 405.
+    WrongMethod {
+        /// How it calls.
+        allow: HeaderValue,
+    },
+    /// Over the limit. 413.
+    BodyTooLarge,
+    /// The body did not come in time. 408.
+    BodySlow,
+    /// The body broke off. 400, if anyone still listens.
+    BodyBroken(String),
+    /// `ingress` did not open it.
+    Ingress(Refusal),
+    /// Verified, but of an account that is not the tenant's. 403.
+    UnknownAccount,
+    /// Several events in one request, which no provider of this build sends. 503.
+    Batch(usize),
+    /// As many deliveries in flight, or marks, as there may be. 503.
+    DedupeFull,
+    /// The journal cannot say whether it is a duplicate. 503.
+    Journal(String),
+    /// A duplicate waited for the first one as long as a call may take. 503.
+    FirstStillRuns,
+    /// The deployment's revision did not load. 503.
+    NotReady,
+    /// The call has no answer.
+    Call(CallError),
+    /// The worker's answer to a provider is longer than any provider reads. 502.
+    AnswerTooLarge,
+    /// The worker's answer to a provider broke off. 502, or 504 when it ran out of time.
+    AnswerBroken(CallError),
+    /// The worker's status is no final one. 502.
+    AnswerStatus(u16),
+}
+
+impl Refused {
+    /// What the caller gets.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::BadTarget(_) | Self::BadHost(_) | Self::BodyBroken(_) => StatusCode::BAD_REQUEST,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::NotRouted => StatusCode::NOT_FOUND,
+            Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Ingress(refusal) => status_for(refusal.reason),
+            Self::UnknownAccount => StatusCode::FORBIDDEN,
+            Self::Batch(_) | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Call(error) | Self::AnswerBroken(error) => match error {
+                CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
+                CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::BAD_GATEWAY,
+            },
+            Self::AnswerTooLarge | Self::AnswerStatus(_) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The stable code of logs and metrics.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::BadTarget(_) => "bad_target",
+            Self::BadHost(_) => "bad_host",
+            Self::Misdirected => "misdirected",
+            Self::HeadersTooLarge => "headers_too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::NotRouted => "not_routed",
+            Self::WrongMethod { .. } => "wrong_method",
+            Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => "body_too_large",
+            Self::BodySlow => "body_slow",
+            Self::BodyBroken(_) => "body_broken",
+            Self::Ingress(refusal) => refusal.reason.code(),
+            Self::UnknownAccount => "unknown_account",
+            Self::Batch(_) => "batch_not_built",
+            Self::DedupeFull => "dedupe_full",
+            Self::Journal(_) => "journal_unavailable",
+            Self::FirstStillRuns => "first_still_runs",
+            Self::NotReady => "not_ready",
+            Self::Call(error) | Self::AnswerBroken(error) => code_of_call(error),
+            Self::AnswerTooLarge => "answer_too_large",
+            Self::AnswerStatus(_) => "answer_status",
+        }
+    }
+
+    /// What was found, for the log alone.
+    pub(crate) fn detail(&self) -> Option<String> {
+        match self {
+            Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
+            Self::BodyBroken(what) | Self::Journal(what) => Some(what.clone()),
+            Self::Ingress(refusal) => Some(refusal.detail.clone()),
+            Self::Batch(events) => Some(format!("{events} events in one request")),
+            Self::Call(error) | Self::AnswerBroken(error) => Some(error.to_string()),
+            Self::AnswerStatus(status) => Some(format!("status {status}")),
+            _ => None,
+        }
+    }
+}
+
+/// The stable code of a call's error.
+pub(crate) fn code_of_call(error: &CallError) -> &'static str {
+    match error {
+        CallError::Saturated(_) => "saturated",
+        CallError::Cpu => "cpu",
+        CallError::Wall => "wall",
+        CallError::Trap(_) => "trap",
+        CallError::NoAnswer => "no_answer",
+        CallError::ErrorCode(_) => "error_code",
+        CallError::Headers(_) => "answer_headers",
+        CallError::BodyTooLarge => "body_too_large",
+        CallError::BodyTooSlow => "body_slow",
+        CallError::Host(_) => "host",
+    }
+}
 
 /// The status that a request with this refusal gets.
 pub fn status_of_reason(reason: Reason) -> u16 {
-    let _ = reason;
-    todo!()
+    status_for(reason).as_u16()
 }
+
+fn status_for(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
+        Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        // Every other reason says that it is not verified, and the caller learns nothing more than that.
+        _ => StatusCode::UNAUTHORIZED,
+    }
+}
+
+/// The answer to a refusal.
+pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody> {
+    let status = refused.status();
+    // Generic: the words of the status, in snake case. Both parts are plain ASCII without quotes.
+    let words = status
+        .canonical_reason()
+        .unwrap_or("error")
+        .to_ascii_lowercase()
+        .replace([' ', '-'], "_");
+    let mut response = whole(
+        status,
+        Some("application/json"),
+        format!("{{\"error\":\"{words}\",\"request_id\":\"{}\"}}\n", Json(id.as_str())).into(),
+    );
+    let headers = response.headers_mut();
+    if let Refused::WrongMethod { allow } = refused {
+        headers.insert(ALLOW, allow.clone());
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+/// A string's inside as JSON has it. A proxy's request id may hold quotes.
+struct Json<'a>(&'a str);
+
+impl std::fmt::Display for Json<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_str("\\")?;
+            }
+            write!(f, "{c}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The answer that a provider's handshake fixes.
+pub(crate) fn handshake(answer: Answer) -> Response<AnswerBody> {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    whole(status, answer.content_type, answer.body)
+}
+
+/// Longest answer of a worker to a provider, in bytes. The largest that a provider reads is a page of Slack's, well under this.
+const MAX_PROVIDER_ANSWER: usize = 1 << 20;
+
+/// A worker's answer. To a public request it streams. To a provider it is whole first: a delivery is done when the answer came to its end
+/// with a 2xx, and an answer that breaks off can still become a proper error.
+///
+/// # Errors
+/// When the worker's answer to a provider cannot be passed on, or its status is no final one.
+pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, entry: &mut Entry) -> Result<Response<AnswerBody>, Refused> {
+    let (mut parts, body) = answer.into_parts();
+    if parts.status.is_informational() {
+        // 101 would hand the connection to the worker; it has none.
+        return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
+    }
+    scrub_answer(&mut parts.headers);
+    if let Entrant::Public(_) = admitted.entrant() {
+        return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
+    }
+    let bytes = match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
+        Ok(bytes) => bytes.to_bytes(),
+        Err(error) => {
+            let refused = match error.downcast::<BodyError>().map(|error| *error) {
+                Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
+                Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
+                Err(_) => Refused::AnswerTooLarge,
+            };
+            return refuse(refused, admitted);
+        }
+    };
+    if parts.status.is_success() {
+        entry.reached(End::Done);
+    }
+    admitted.settle(parts.status);
+    Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))
+}
+
+/// A call without an answer.
+///
+/// # Errors
+/// Always.
+pub(crate) fn failed(error: CallError, admitted: Admitted) -> Result<Response<AnswerBody>, Refused> {
+    refuse(Refused::Call(error), admitted)
+}
+
+fn refuse(refused: Refused, admitted: Admitted) -> Result<Response<AnswerBody>, Refused> {
+    admitted.settle(refused.status());
+    Err(refused)
+}
+
+/// The answer to a repeat: the first one's status and nothing else.
+pub(crate) fn duplicate(status: StatusCode) -> Response<AnswerBody> {
+    let mut response = whole(status, None, Bytes::new());
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    }
+    response
+}
+
+/// Puts on what every answer has, and ties the log's entry to the body's end.
+pub(crate) fn seal(mut response: Response<AnswerBody>, mut entry: Entry) -> Response<AnswerBody> {
+    response.headers_mut().insert(X_REQUEST_ID, entry.id.header());
+    entry.answered(response.status());
+    response.map(|body| body.watched_by(entry))
+}
+
+fn whole(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(body));
+    *response.status_mut() = status;
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

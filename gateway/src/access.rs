@@ -1,0 +1,257 @@
+//! What is known of one request while it is served, and what is written of it when it has ended: one log line, and its counts.
+
+use crate::{
+    admit::{Admitted, Entrant},
+    gate::Gate,
+    listen::Peer,
+    request_id::{self, RequestId},
+    respond::{Refused, X_REQUEST_ID, code_of_call},
+    route::Arrival,
+    snapshot::{Deployment, Endpoint},
+    trace::Trace,
+};
+use http::{Method, StatusCode, Uri};
+use std::{sync::Arc, time::Instant};
+use tollgate_config::RevisionId;
+use tollgate_host::BodyError;
+use tracing::Level;
+
+/// The log's target: `RUST_LOG=access=info` turns the lines on.
+pub(crate) const TARGET: &str = "access";
+
+/// One request, from its head to its body's end.
+pub(crate) struct Entry {
+    gate: Arc<Gate>,
+    peer: Arc<Peer>,
+    started: Instant,
+    number: u128,
+    /// The request's id.
+    pub(crate) id: RequestId,
+    end: End,
+    status: Option<StatusCode>,
+    bytes: u64,
+    code: Option<&'static str>,
+    detail: Option<String>,
+    endpoint: Option<Arc<Endpoint>>,
+    line: Option<Box<Line>>,
+}
+
+/// What became of a request, as the counts tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Not let in (yet).
+    Rejected,
+    /// Let in without a provider.
+    Public,
+    /// The provider's own check.
+    Handshake,
+    /// A repeat.
+    Duplicate,
+    /// Let in, and not done (yet).
+    Failed,
+    /// Let in, and done.
+    Done,
+}
+
+/// What only the log wants. Not gathered when the log is off.
+struct Line {
+    method: Method,
+    target: Uri,
+    host: String,
+    trace: Option<Trace>,
+    deployment: Option<Arc<Deployment>>,
+    revision: Option<RevisionId>,
+    choice: &'static str,
+}
+
+impl Entry {
+    /// Begins one.
+    pub(crate) fn begin<B>(gate: &Arc<Gate>, peer: &Arc<Peer>, request: &http::Request<B>) -> Self {
+        let number = request_id::draw();
+        let foreign = if peer.trusted {
+            request.headers().get(X_REQUEST_ID).and_then(RequestId::from_proxy)
+        } else {
+            None
+        };
+        peer.activity.enter();
+        Self {
+            gate: gate.clone(),
+            peer: peer.clone(),
+            started: Instant::now(),
+            number,
+            id: foreign.unwrap_or_else(|| RequestId::from_number(number)),
+            end: End::Rejected,
+            status: None,
+            bytes: 0,
+            code: None,
+            detail: None,
+            endpoint: None,
+            line: tracing::enabled!(target: TARGET, Level::INFO).then(|| {
+                Box::new(Line {
+                    method: request.method().clone(),
+                    target: request.uri().clone(),
+                    host: String::new(),
+                    trace: None,
+                    deployment: None,
+                    revision: None,
+                    choice: "",
+                })
+            }),
+        }
+    }
+
+    /// The number of this request: a trace that begins here takes it.
+    pub(crate) fn number(&self) -> u128 {
+        self.number
+    }
+
+    /// Notes the trace.
+    pub(crate) fn traced(&mut self, trace: Trace) {
+        if let Some(line) = &mut self.line {
+            line.trace = Some(trace);
+        }
+    }
+
+    /// Notes where it arrived: from here on an endpoint is charged with what happens.
+    pub(crate) fn arrived(&mut self, host: &str, arrival: &Arrival) {
+        let deployment = match arrival {
+            Arrival::Endpoint(endpoint) => {
+                self.endpoint = Some(endpoint.clone());
+                &endpoint.deployment
+            }
+            Arrival::Public(public) => &public.route().deployment,
+        };
+        if let Some(line) = &mut self.line {
+            host.clone_into(&mut line.host);
+            line.deployment = Some(deployment.clone());
+        }
+    }
+
+    /// Charges an endpoint with a refusal that came before routing.
+    pub(crate) fn charged_to(&mut self, endpoint: &Arc<Endpoint>) {
+        self.endpoint = Some(endpoint.clone());
+    }
+
+    /// Notes that it was let in: from here on it has failed until it is done.
+    pub(crate) fn admitted(&mut self, admitted: &Admitted) {
+        self.end = match admitted.entrant() {
+            Entrant::Verified { .. } => End::Failed,
+            Entrant::Public(_) => End::Public,
+        };
+    }
+
+    /// Notes which revision runs, and why that one.
+    pub(crate) fn assigned(&mut self, revision: &RevisionId, choice: &'static str) {
+        if let Some(line) = &mut self.line {
+            line.revision = Some(revision.clone());
+            line.choice = choice;
+        }
+    }
+
+    /// Notes how far it has come.
+    pub(crate) fn reached(&mut self, end: End) {
+        self.end = end;
+    }
+
+    /// Notes why it is refused.
+    pub(crate) fn refused(&mut self, refused: &Refused) {
+        self.code = Some(refused.code());
+        self.gate.metrics.refused(refused.code());
+        if self.line.is_some() {
+            self.detail = refused.detail();
+        }
+    }
+
+    /// Counts it, before its answer is sent.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.count();
+    }
+
+    /// Counts bytes that went out.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+    }
+
+    /// Notes that the body broke off after the head.
+    pub(crate) fn broke(&mut self, error: &BodyError) {
+        self.code = Some(match error {
+            BodyError::Worker(call) => code_of_call(call),
+            BodyError::TooLarge { .. } => "body_too_large",
+            BodyError::Client(_) => "body_broken",
+            BodyError::Slow => "body_slow",
+        });
+        self.detail = Some(error.to_string());
+    }
+
+    fn count(&self) {
+        self.gate.metrics.answered(self.status);
+        let Some(endpoint) = &self.endpoint else { return };
+        match self.end {
+            End::Rejected | End::Public => self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone")),
+            End::Handshake => endpoint.counters.handshake.inc(),
+            End::Duplicate => endpoint.counters.duplicate.inc(),
+            End::Failed => endpoint.counters.failed.inc(),
+            End::Done => endpoint.counters.done.inc(),
+        }
+    }
+}
+
+/// However a request ends, cancelled ones too, it is written once.
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.peer.activity.leave();
+        if self.status.is_none() {
+            // The client went away before there was an answer.
+            self.code.get_or_insert("client_gone");
+            self.count();
+        }
+        let elapsed = self.started.elapsed();
+        self.gate.metrics.took(elapsed);
+        if let Some(line) = &self.line {
+            self.write(line, elapsed);
+        }
+    }
+}
+
+impl Entry {
+    fn write(&self, line: &Line, elapsed: std::time::Duration) {
+        let deployment = line.deployment.as_deref();
+        tracing::info!(
+            target: TARGET,
+            request_id = self.id.as_str(),
+            trace_id = line.trace.map(|trace| format!("{:032x}", trace.trace_id)),
+            peer = %self.peer.address,
+            method = line.method.as_str(),
+            host = line.host,
+            // Without its query, where people put secrets.
+            path = line.target.path(),
+            tls = self.peer.tls,
+            status = self.status.map_or(0, |status| status.as_u16()),
+            bytes = self.bytes,
+            duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
+            end = self.end.as_str(),
+            reason = self.code,
+            detail = self.detail,
+            tenant = deployment.map(|deployment| deployment.tenant.tenant_id.as_str()),
+            endpoint = self.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()),
+            deployment = deployment.map(|deployment| deployment.id.as_str()),
+            revision = line.revision.as_ref().map(RevisionId::as_str),
+            choice = line.choice,
+        );
+    }
+}
+
+impl End {
+    /// As the log and the metrics have it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Public => "public",
+            Self::Handshake => "handshake",
+            Self::Duplicate => "duplicate",
+            Self::Failed => "failed",
+            Self::Done => "done",
+        }
+    }
+}

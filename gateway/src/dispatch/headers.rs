@@ -1,0 +1,119 @@
+//! Which of a caller's headers a worker sees.
+
+use http::{HeaderMap, HeaderName, header};
+
+/// What the gateway says to workers.
+pub(crate) const TENANT: HeaderName = HeaderName::from_static("tollgate-tenant");
+/// The environment.
+pub(crate) const ENVIRONMENT: HeaderName = HeaderName::from_static("tollgate-environment");
+/// The endpoint.
+pub(crate) const ENDPOINT: HeaderName = HeaderName::from_static("tollgate-endpoint");
+/// The provider.
+pub(crate) const PROVIDER: HeaderName = HeaderName::from_static("tollgate-provider");
+/// The provider's id of the event.
+pub(crate) const EVENT_ID: HeaderName = HeaderName::from_static("tollgate-event-id");
+/// The conversation.
+pub(crate) const SESSION_KEY: HeaderName = HeaderName::from_static("tollgate-session-key");
+/// The revision that runs.
+pub(crate) const REVISION: HeaderName = HeaderName::from_static("tollgate-revision");
+/// How often this delivery has been tried, from 1.
+pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("tollgate-attempt");
+
+/// Only the gateway says these.
+const OURS: &str = "tollgate-";
+
+/// RFC 9110 7.6.1: about one connection, never to be passed on; with `Host`, which the authority of the URI says, and `Expect`, which is answered here.
+const HOP_BY_HOP: [HeaderName; 11] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::EXPECT,
+    header::HOST,
+];
+
+/// Removes what is not the caller's to say: hop-by-hop headers, those that `Connection` names, `tollgate-*`, and from peers that
+/// are no trusted proxies `Forwarded` and `X-Forwarded-*`.
+pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+            // RFC 9110 7.6.1: a sender must not name fields that are for the end; a forger would name these to have them dropped.
+            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    let foreign = |name: &HeaderName| {
+        let name = name.as_str();
+        name.starts_with(OURS) || name == "http2-settings" || !trusted && (name == "forwarded" || name.starts_with("x-forwarded-"))
+    };
+    let forged: Vec<HeaderName> = headers.keys().filter(|name| foreign(name)).cloned().collect();
+    for name in forged {
+        headers.remove(name);
+    }
+}
+
+/// Removes from an answer what is about the worker's own connection, which there is none of.
+pub(crate) fn scrub_answer(headers: &mut HeaderMap) {
+    for name in [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::TE,
+        HeaderName::from_static("keep-alive"),
+    ] {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_worker_sees_what_the_caller_may_say() {
+        let seen = |trusted: bool| {
+            let mut headers: HeaderMap = [
+                ("host", "a"),
+                ("connection", "close, X-Hop, content-length"),
+                ("x-hop", "1"),
+                ("content-length", "3"),
+                ("te", "trailers"),
+                ("transfer-encoding", "chunked"),
+                ("upgrade", "h2c"),
+                ("http2-settings", "AAA"),
+                ("expect", "100-continue"),
+                ("tollgate-tenant", "evil"),
+                ("tollgate-anything", "evil"),
+                ("forwarded", "for=1.2.3.4"),
+                ("x-forwarded-for", "1.2.3.4"),
+                ("x-kept", "yes"),
+            ]
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+            headers.append("tollgate-tenant", HeaderValue::from_static("evil too"));
+            scrub(&mut headers, trusted);
+            let mut names: Vec<String> = headers.keys().map(|name| name.to_string()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(seen(false), ["content-length", "x-kept"]);
+        assert_eq!(seen(true), ["content-length", "forwarded", "x-forwarded-for", "x-kept"]);
+    }
+}

@@ -1,0 +1,176 @@
+//! From a manifest to a snapshot: packs are opened and verified, components compiled, endpoints and routes put in their places.
+
+use crate::{
+    dispatch::id_value,
+    identity::TenantHosts,
+    metrics::Metrics,
+    route::Table,
+    secrets::Secrets,
+    snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use tollgate_config::{
+    DeploymentId, Environment, TenantCtx,
+    manifest::{self, Revision},
+};
+use tollgate_host::{Host, RevisionSpec};
+use tollgate_ingress::Scheme;
+use tollgate_packs::{Pack, Signer, Trust, TrustedKey, archive::MAX_PACK_SIZE};
+
+/// Loads every weighted revision, one after the other (compiling one uses all cores), and builds the snapshot. Takes seconds of CPU: call
+/// it from a blocking thread. A revision that does not load fails its deployment, and says why in the log; the others are served.
+///
+/// # Errors
+/// When an endpoint's metrics cannot be made.
+pub(crate) fn snapshot(
+    environment: &Environment,
+    mut secrets: Secrets,
+    keys: &[TrustedKey],
+    host: &Host,
+    metrics: &Metrics,
+) -> Result<Snapshot, prometheus::Error> {
+    let trust = Trust {
+        keys,
+        allow_unsigned: environment.trust.allow_unsigned,
+    };
+    let deployments: BTreeMap<DeploymentId, Arc<Deployment>> = environment
+        .deployments
+        .iter()
+        .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host))))
+        .collect();
+    let mut routes = Table::new(hosts(environment));
+    for plan in &environment.endpoints {
+        // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
+        let (Some(deployment), Ok(scheme)) = (deployments.get(&plan.deployment), Scheme::new(plan.provider, &plan.options)) else {
+            tracing::error!(endpoint = %plan.id, "the endpoint has no deployment or wrong options, and is not served");
+            continue;
+        };
+        let keys = secrets.keys.remove(&plan.id).unwrap_or_default();
+        let endpoint = Endpoint {
+            id: plan.id.clone(),
+            tenant: TenantCtx {
+                team_id: plan.team.clone(),
+                ..deployment.tenant.clone()
+            },
+            provider: plan.provider,
+            accounts: environment
+                .tenants
+                .get(&plan.tenant)
+                .and_then(|tenant| tenant.accounts.get(&plan.provider))
+                .cloned(),
+            allow: allow(scheme.methods()),
+            body_limit: scheme.body_limit().min(deployment.limits.body).get(),
+            horizon: scheme.horizon(),
+            counters: metrics.endpoint(&plan.id, keys.signing.len())?,
+            scheme,
+            keys,
+            deployment: deployment.clone(),
+        };
+        routes.add_endpoint(plan.host.as_ref(), &plan.path, Arc::new(endpoint));
+    }
+    for plan in &environment.deployments {
+        let Some(deployment) = deployments.get(&plan.id) else { continue };
+        for route in &plan.routes {
+            routes.add_route(
+                &route.host,
+                &route.path,
+                Arc::new(Route {
+                    access: route.access,
+                    deployment: deployment.clone(),
+                }),
+            );
+        }
+    }
+    let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
+    Ok(Snapshot {
+        routes,
+        deployments: in_order.collect(),
+        complete: true,
+    })
+}
+
+fn hosts(environment: &Environment) -> TenantHosts {
+    let mut hosts = TenantHosts::default();
+    for tenant in environment.tenants.values() {
+        for pattern in &tenant.hosts {
+            hosts.add(pattern, &tenant.id);
+        }
+    }
+    hosts
+}
+
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<_> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host) -> Deployment {
+    let tenant = TenantCtx {
+        tenant_id: plan.tenant.clone(),
+        env_id: environment.id.clone(),
+        team_id: None,
+    };
+    let weighted = |revision: &&Revision| plan.traffic.get(&revision.id).is_some_and(|share| share.get() > 0);
+    let state = match plan.revisions.iter().find(weighted).or(plan.revisions.first()) {
+        None => {
+            tracing::error!(deployment = %plan.id, "the deployment has no revision, and answers 503");
+            State::Failed { revision: None }
+        }
+        Some(revision) => match load(plan, revision, &tenant, trust, host) {
+            Ok(loaded) => State::Ready(loaded),
+            Err(reason) => {
+                tracing::error!(deployment = %plan.id, revision = %revision.id, pack = %revision.pack.display(), reason, "the revision does not run; its routes answer 503");
+                State::Failed {
+                    revision: Some(revision.id.clone()),
+                }
+            }
+        },
+    };
+    Deployment {
+        id: plan.id.clone(),
+        tenant,
+        limits: plan.limits,
+        state,
+    }
+}
+
+fn load(plan: &manifest::Deployment, revision: &Revision, tenant: &TenantCtx, trust: Trust<'_>, host: &Host) -> Result<Loaded, String> {
+    let pack = open(&revision.pack, trust)?;
+    if pack.signer == Signer::Nobody {
+        tracing::warn!(
+            deployment = %plan.id,
+            pack = %revision.pack.display(),
+            "UNSIGNED PACK: nobody vouches for this code; it runs only because this environment is `local` and says `unsigned: allow`"
+        );
+    }
+    let spec = RevisionSpec {
+        tenant: tenant.clone(),
+        deployment: plan.id.clone(),
+        revision: revision.id.clone(),
+        state_version: revision.id.as_str().to_owned(),
+        component: pack.component,
+        limits: plan.limits,
+        config: plan.config.clone(),
+    };
+    let loaded = host.load(spec).map_err(|error| error.to_string())?;
+    tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, "the revision is ready");
+    Ok(Loaded {
+        id: revision.id.clone(),
+        digest: pack.digest.to_string(),
+        header: id_value(revision.id.as_str()),
+        revision: loaded,
+    })
+}
+
+fn open(path: &Path, trust: Trust<'_>) -> Result<Pack, String> {
+    let size = fs::metadata(path)
+        .map_err(|error| format!("the pack cannot be read: {error}"))?
+        .len();
+    if size > MAX_PACK_SIZE as u64 {
+        return Err(format!("the pack has {size} bytes, {MAX_PACK_SIZE} are the most"));
+    }
+    let bytes = fs::read(path).map_err(|error| format!("the pack cannot be read: {error}"))?;
+    tollgate_packs::open(&Bytes::from(bytes), trust).map_err(|error| error.to_string())
+}

@@ -1,0 +1,133 @@
+//! A peer that does not read must not hold what it was promised for ever: a write that makes no progress within a deadline fails, and
+//! with it the connection.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+/// The deadline of a connection's writes; a call with less wall time shortens it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Patience(Arc<AtomicU64>);
+
+impl Patience {
+    /// This long.
+    pub(crate) fn new(at_most: Duration) -> Self {
+        Self(Arc::new(AtomicU64::new(millis(at_most))))
+    }
+
+    /// Never longer than this from now on.
+    pub(crate) fn shorten(&self, at_most: Duration) {
+        // Nearly always it is as short already; a load keeps the line shared.
+        if self.0.load(Relaxed) > millis(at_most) {
+            self.0.fetch_min(millis(at_most), Relaxed);
+        }
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_millis(self.0.load(Relaxed))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A stream whose writes have a deadline.
+pub(crate) struct Stall<T> {
+    inner: T,
+    patience: Patience,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T> Stall<T> {
+    /// Wraps a stream.
+    pub(crate) fn new(inner: T, patience: Patience) -> Self {
+        Self {
+            inner,
+            patience,
+            waiting: None,
+        }
+    }
+
+    fn watch<R>(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if progress.is_ready() {
+            self.waiting = None;
+            return progress;
+        }
+        let patience = &self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience.get())));
+        match waiting.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"))),
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Stall<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.watch(cx, progress)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
+        self.watch(cx, progress)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.inner).poll_flush(cx);
+        self.watch(cx, progress)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.watch(cx, progress)
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Stall<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_read_is_given_up() {
+        let (ours, mut theirs) = tokio::io::duplex(8);
+        let patience = Patience::new(Duration::from_secs(30));
+        let mut stream = Stall::new(ours, patience.clone());
+        patience.shorten(Duration::from_secs(2));
+        patience.shorten(Duration::from_secs(9));
+        stream.write_all(b"12345678").await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let error = stream.write_all(b"9").await.unwrap_err();
+        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 2));
+
+        // Progress starts the clock anew.
+        let mut stream = Stall::new(tokio::io::duplex(1).0, Patience::new(Duration::from_secs(2)));
+        stream.write_all(b"1").await.unwrap();
+        assert!(stream.write_all(b"2").await.is_err());
+        theirs.read_exact(&mut [0; 8]).await.unwrap();
+    }
+}

@@ -1,0 +1,247 @@
+//! Counts, in Prometheus' text format 0.0.4.
+//!
+//! Handles that a request needs are looked up once, when the snapshot is built; what the host counts is read when someone asks.
+
+use crate::{access::End, gate::Gate};
+use http::StatusCode;
+use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use tollgate_config::{EndpointId, manifest::Provider};
+
+use crate::snapshot::State;
+
+/// Upper bounds in seconds: from a cached answer to the longest wall time that is usual.
+const DURATION_BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.5, 10.0];
+
+/// All counts of one gateway.
+pub(crate) struct Metrics {
+    registry: Registry,
+    answers: [IntCounter; 6],
+    duration: Histogram,
+    refused: IntCounterVec,
+    rejected: IntCounterVec,
+    deliveries: IntCounterVec,
+    key_matches: IntCounterVec,
+    /// Open connections.
+    pub(crate) connections: IntGauge,
+    /// Connections taken.
+    pub(crate) accepted: IntCounter,
+    connections_refused: IntCounterVec,
+    connection_errors: IntCounterVec,
+}
+
+/// One endpoint's counts.
+#[derive(Debug, Clone)]
+pub(crate) struct EndpointCounters {
+    /// Done.
+    pub(crate) done: IntCounter,
+    /// Let in and not done.
+    pub(crate) failed: IntCounter,
+    /// Repeats.
+    pub(crate) duplicate: IntCounter,
+    /// The provider's own checks.
+    pub(crate) handshake: IntCounter,
+    keys: Vec<IntCounter>,
+}
+
+impl EndpointCounters {
+    /// Counts the key that opened a request: an old secret that still opens is one that is still in use.
+    pub(crate) fn opened_by(&self, key: usize) {
+        if let Some(counter) = self.keys.get(key) {
+            counter.inc();
+        }
+    }
+}
+
+impl Metrics {
+    /// New counts, all zero.
+    ///
+    /// # Errors
+    /// When two metrics share a name, which a test rules out.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, Error> {
+            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok(vec)
+        };
+        let answers = counters(
+            "tollgate_answers_total",
+            "Answers by class of status; `none` when the client went away first.",
+            &["class"],
+        )?;
+        let class = |name: &str| answers.get_metric_with_label_values(&[name]);
+        let duration = Histogram::with_opts(
+            HistogramOpts::new("tollgate_request_duration_seconds", "From a request's head to its answer's end.")
+                .buckets(DURATION_BUCKETS.to_vec()),
+        )?;
+        registry.register(Box::new(duration.clone()))?;
+        let connections = IntGauge::new("tollgate_connections", "Open connections of the public listeners.")?;
+        registry.register(Box::new(connections.clone()))?;
+        let accepted = IntCounter::new("tollgate_connections_total", "Connections that the public listeners took.")?;
+        registry.register(Box::new(accepted.clone()))?;
+        Ok(Self {
+            answers: [
+                class("none")?,
+                class("1xx")?,
+                class("2xx")?,
+                class("3xx")?,
+                class("4xx")?,
+                class("5xx")?,
+            ],
+            duration,
+            refused: counters(
+                "tollgate_refused_total",
+                "Requests that the gateway answered itself with an error, by reason: one for each limit.",
+                &["reason"],
+            )?,
+            rejected: counters(
+                "tollgate_ingress_rejected_total",
+                "Requests to an endpoint that ended as neither delivery, duplicate nor handshake.",
+                &["provider", "reason"],
+            )?,
+            deliveries: counters(
+                "tollgate_deliveries_total",
+                "Verified requests by what became of them.",
+                &["endpoint", "result"],
+            )?,
+            key_matches: counters(
+                "tollgate_key_matches_total",
+                "Which of an endpoint's keys opened a request, from 0.",
+                &["endpoint", "key"],
+            )?,
+            connections,
+            accepted,
+            connections_refused: counters(
+                "tollgate_connections_refused_total",
+                "Connections that were closed at once, by limit.",
+                &["limit"],
+            )?,
+            connection_errors: counters(
+                "tollgate_connection_errors_total",
+                "Connections that ended by an error, by kind.",
+                &["kind"],
+            )?,
+            registry,
+        })
+    }
+
+    /// The counts of an endpoint with this many keys.
+    ///
+    /// # Errors
+    /// Never in practice: the labels are ours.
+    pub(crate) fn endpoint(&self, id: &EndpointId, keys: usize) -> Result<EndpointCounters, Error> {
+        let result = |end: End| self.deliveries.get_metric_with_label_values(&[id.as_str(), end.as_str()]);
+        Ok(EndpointCounters {
+            done: result(End::Done)?,
+            failed: result(End::Failed)?,
+            duplicate: result(End::Duplicate)?,
+            handshake: result(End::Handshake)?,
+            keys: (0..keys)
+                .map(|key| self.key_matches.get_metric_with_label_values(&[id.as_str(), &key.to_string()]))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Counts an answer.
+    pub(crate) fn answered(&self, status: Option<StatusCode>) {
+        let class = status.map_or(0, |status| usize::from(status.as_u16() / 100));
+        if let Some(counter) = self.answers.get(class) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a request's time.
+    pub(crate) fn took(&self, elapsed: Duration) {
+        self.duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        inc(&self.refused, &[reason]);
+    }
+
+    /// Counts a request to an endpoint that was not let in.
+    pub(crate) fn rejected(&self, provider: Provider, reason: &'static str) {
+        inc(&self.rejected, &[provider.as_str(), reason]);
+    }
+
+    /// Counts a connection that was closed at once.
+    pub(crate) fn connection_refused(&self, limit: &'static str) {
+        inc(&self.connections_refused, &[limit]);
+    }
+
+    /// Counts a connection that ended by an error.
+    pub(crate) fn connection_error(&self, kind: &'static str) {
+        inc(&self.connection_errors, &[kind]);
+    }
+}
+
+fn inc(counters: &IntCounterVec, labels: &[&str]) {
+    if let Ok(counter) = counters.get_metric_with_label_values(labels) {
+        counter.inc();
+    }
+}
+
+/// All of it as text.
+///
+/// # Errors
+/// When the encoder fails.
+pub(crate) fn render(gate: &Gate) -> Result<String, Error> {
+    let mut families = gate.metrics.registry.gather();
+    families.extend(host_counts(gate)?.gather());
+    TextEncoder::new().encode_to_string(&families)
+}
+
+/// What the host and the journal count, as it stands now.
+fn host_counts(gate: &Gate) -> Result<Registry, Error> {
+    let registry = Registry::new();
+    let labels = ["tenant", "deployment", "revision"];
+    let counters = |name: &str, help: &str| -> Result<IntCounterVec, Error> {
+        let vec = IntCounterVec::new(Opts::new(name, help), &labels)?;
+        registry.register(Box::new(vec.clone()))?;
+        Ok(vec)
+    };
+    let calls = counters("tollgate_worker_calls_total", "Attempted instantiations.")?;
+    let traps = counters("tollgate_worker_traps_total", "Calls that trapped.")?;
+    let cpu = counters("tollgate_worker_cpu_exhausted_total", "Calls out of CPU time.")?;
+    let wall = counters("tollgate_worker_wall_exhausted_total", "Calls out of wall time.")?;
+    let saturated = counters("tollgate_worker_saturated_total", "Calls that found no place.")?;
+    let dropped = counters(
+        "tollgate_worker_log_bytes_dropped_total",
+        "Bytes of workers' logging that were dropped.",
+    )?;
+    for deployment in &gate.snapshot().deployments {
+        let State::Ready(loaded) = &deployment.state else { continue };
+        let of = [deployment.tenant.tenant_id.as_str(), deployment.id.as_str(), loaded.id.as_str()];
+        let counts = loaded.revision.counters();
+        for (vec, count) in [
+            (&calls, &counts.calls),
+            (&traps, &counts.traps),
+            (&cpu, &counts.cpu_exhausted),
+            (&wall, &counts.wall_exhausted),
+            (&saturated, &counts.saturated),
+            (&dropped, &counts.log_bytes_dropped),
+        ] {
+            vec.get_metric_with_label_values(&of)?.inc_by(count.load(Relaxed));
+        }
+    }
+    for (name, help, value) in [
+        ("tollgate_pool_instances", "Instances in use.", gate.host.instances_in_use()),
+        (
+            "tollgate_dedupe_in_flight",
+            "Marks of deliveries in flight.",
+            gate.dedupe.in_flight() as u64,
+        ),
+        (
+            "tollgate_dedupe_marks",
+            "Marks of done deliveries in the journal.",
+            gate.dedupe.done(),
+        ),
+    ] {
+        let gauge = IntGauge::new(name, help)?;
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(Box::new(gauge))?;
+    }
+    Ok(registry)
+}

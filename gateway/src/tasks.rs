@@ -1,0 +1,95 @@
+//! The one way to start a task: it gets a name, keeps the span it came from, and the drain waits for it.
+
+use std::future::Future;
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+/// All tasks of one gateway. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    handle: Handle,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Tasks {
+    /// For tasks of the runtime that this is called in.
+    pub(crate) fn new() -> Self {
+        Self {
+            tracker: TaskTracker::new(),
+            handle: Handle::current(),
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+        }
+    }
+
+    /// Starts a task that ends by itself, or is cut off when the drain's deadline has passed.
+    pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        // A child has a lock of its own: thousands of connections must not meet on one.
+        let kill = self.kill.child_token();
+        let task = async move {
+            tokio::select! {
+                biased;
+                () = future => {}
+                () = kill.cancelled() => {}
+            }
+        };
+        self.tracker
+            .spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
+    }
+
+    /// Starts a task that the drain does not wait for, because it answers until the very end; it is cut off then.
+    pub(crate) fn serve_aside(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        let kill = self.kill.child_token();
+        let task = async move {
+            tokio::select! {
+                biased;
+                () = future => {}
+                () = kill.cancelled() => {}
+            }
+        };
+        self.handle.spawn(task.instrument(tracing::debug_span!("task", name)));
+    }
+
+    /// Resolves when the gateway has begun to stop.
+    pub(crate) fn stopping(&self) -> CancellationToken {
+        self.stop.child_token()
+    }
+
+    /// Whether the gateway has begun to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Begins to stop: who asked `stopping` finishes what it has and takes no more.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+    }
+
+    /// Cuts off what still runs.
+    pub(crate) fn kill(&self) {
+        self.stop.cancel();
+        self.kill.cancel();
+        self.tracker.close();
+    }
+
+    /// Resolves when nothing runs any more. Only after `stop`.
+    pub(crate) async fn ended(&self) {
+        self.tracker.wait().await;
+    }
+
+    /// How many run.
+    pub(crate) fn len(&self) -> usize {
+        self.tracker.len()
+    }
+}
+
+/// One HTTP/2 stream is one task. It ends with its connection, which `spawn` cuts off, so it needs no cut of its own.
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
+    fn execute(&self, stream: F) {
+        self.tracker.spawn_on(stream.in_current_span(), &self.handle);
+    }
+}
