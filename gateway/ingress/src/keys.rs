@@ -55,3 +55,20 @@ pub struct Keys {
     /// Tried in this order.
     pub signing: Vec<Key>,
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "test data")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_opens_up_to_its_last_second_and_never_shows_itself() {
+        let key = Key::new(b"hunter2".to_vec(), Some(UnixTime(10))).unwrap();
+        assert!(key.is_live(UnixTime(10)) && !key.is_live(UnixTime(11)));
+        assert!(Key::new(b"hunter2".to_vec(), None).unwrap().is_live(UnixTime(i64::MAX)));
+        assert_eq!(format!("{:?}", Keys { signing: vec![key] }), "Keys { signing: [[redacted]] }");
+        for blank in ["", " ", "\r\n\t"] {
+            assert_eq!(Key::new(blank.into(), None).err(), Some(BlankKey));
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`open`](open()) (the order of the checks), [`scheme`] (an endpoint's provider with its checked options), [`keys`],
 //! [`refusal`], [`provider`] (the trait, the registry, one file for each provider), [`verified`], [`activity`] (the canonical form),
-//! [`recorded`] (a request out of a file) and [`sign`](mod@sign) (the other direction). The private modules are their parts: `field`, `clock`
+//! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction) and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
 //! and `mac` check headers, times and signatures; `json` and `form` read bodies; `entity`, `session` and `mark` derive what an activity needs.
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ pub mod open;
 pub mod provider;
 pub mod recorded;
 pub mod refusal;
+pub mod replay;
 pub mod scheme;
 mod session;
 pub mod sign;

@@ -1,6 +1,6 @@
 //! What a provider is to the gate: one trait, one registry, one file for each.
 //!
-//! A new provider is a file beside these with an [`Opener`], and a line in [`opener`]. Its [`Facts`] are the table that the documents and
+//! A new provider is a file beside these with an `Opener`, and a line in `opener`. Its [`Facts`] are the table that the documents and
 //! `tollgate providers` are made from.
 
 mod github;

@@ -1,6 +1,6 @@
 //! A request out of a file: raw HTTP/1.1, as it was recorded.
 
-use crate::Request;
+use crate::{Request, sign::Signed};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
@@ -80,6 +80,18 @@ impl Recorded {
             body,
             path_and_query,
         })
+    }
+
+    /// What a signed payload would be, posted to `/`.
+    pub fn made(signed: &Signed) -> Self {
+        let target = "/".to_owned();
+        Self {
+            method: Method::POST,
+            path_and_query: target.clone(),
+            target,
+            headers: signed.headers.clone(),
+            body: signed.body.clone().into(),
+        }
     }
 
     /// As [`crate::open()`] takes it.

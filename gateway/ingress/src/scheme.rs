@@ -55,7 +55,7 @@ pub const RAW: OptionSpec = OptionSpec {
     accepts: "`true` or `false`",
     what: "the worker gets the provider's own bytes, not the activity",
 };
-/// `same_body`, which every provider takes.
+/// `same_body`, of providers whose events may have no signed id.
 pub const SAME_BODY: OptionSpec = OptionSpec {
     key: "same_body",
     accepts: "`drop` or `run`",
@@ -236,5 +236,29 @@ mod tests {
             Ok(SameBody::Run)
         );
         assert_eq!(same_body(Provider::Slack, &[]), Ok(SameBody::Run));
+        assert!(
+            scheme(Provider::StandardWebhooks, &[("same_body", Scalar::Text("run".into()))]).is_err(),
+            "its id is always signed"
+        );
+    }
+
+    #[test]
+    fn keys_that_could_never_open_are_found_before_the_gate_is() {
+        let check = |provider, text: &str| {
+            let scheme = scheme(provider, &[]).map_err(|_| KeyError("options"))?;
+            scheme
+                .check_key(&Key::new(text.into(), None).map_err(|_| KeyError("blank"))?)
+                .map(|warning| warning.is_some())
+        };
+        assert_eq!(check(Provider::Slack, "anything"), Ok(false));
+        assert_eq!(
+            check(Provider::StandardWebhooks, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+            Ok(false)
+        );
+        assert_eq!(check(Provider::StandardWebhooks, "whsec_AAAA"), Ok(true), "short: a warning");
+        for wrong in ["whsec_", "whsec_!", "whsk_AAAA", "whpk_AAAA", "plain text"] {
+            let error = check(Provider::StandardWebhooks, wrong).err().map(|error| error.to_string());
+            assert!(error.is_some_and(|error| !error.contains(wrong)), "{wrong}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     form::Form,
     json::{self, Object},
     mac::{self, Proof},
-    scheme::{RAW, SAME_BODY, SameBody},
+    scheme::{RAW, SameBody},
     sign::{self, SignError, Signed},
     verified::EventId,
 };
@@ -66,7 +66,8 @@ static FACTS: Facts = Facts {
         "svix-id",
         "svix-timestamp",
     ],
-    options: &[RAW, SAME_BODY],
+    // The id is always signed, so `same_body` would do nothing.
+    options: &[RAW],
     same_body: SameBody::Run,
     key: "`whsec_` and base64 (HMAC-SHA256; the prefix may be left out), or `whpk_` and base64 (an Ed25519 public key)",
 };

@@ -1,0 +1,106 @@
+//! Entry points for fuzz targets, and for the tests that replay their seeds: pure, with a fixed key and a fixed time.
+//!
+//! Both return what went wrong instead of panicking, so that a target is one call and one `unwrap`.
+
+use crate::{Key, Keys, Opened, Scheme, UnixTime, open, recorded::Recorded, sign};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use tollgate_config::{TenantId, manifest::Provider};
+
+/// The clock of all seeds: the moment of Slack's published example.
+pub const NOW: UnixTime = UnixTime(1_531_420_618);
+
+/// The members of an activity, no more and no fewer (DESIGN 3.3).
+pub const MEMBERS: [&str; 13] = [
+    "attachments",
+    "buttons",
+    "channel_data",
+    "entities",
+    "locale",
+    "metadata",
+    "provider",
+    "provider_ids",
+    "raw",
+    "session",
+    "tenant",
+    "text",
+    "timestamp",
+];
+
+/// The key of all seeds: a published example of each provider, or made up where there is none. It opens nothing.
+pub fn key(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Slack => "8f742231b10e8888abcd99yyyzzz85a5",
+        Provider::Github => "It's a Secret to Everybody",
+        Provider::StandardWebhooks => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    }
+}
+
+/// Opens a recorded request; whatever it is, there must be an answer, and what is accepted must keep its promises.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn request(provider: Provider, file: &[u8]) -> Result<(), String> {
+    let Ok(recorded) = Recorded::parse(file) else { return Ok(()) };
+    let (scheme, keys) = gate(provider)?;
+    match open(&scheme, &recorded.request(), &keys, NOW) {
+        Ok(opened) => kept(&opened),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Signs any bytes as every provider does and opens them: verification must hold, and what is parsable must keep its promises.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn payload(body: &[u8]) -> Result<(), String> {
+    for provider in Provider::ALL {
+        let (scheme, keys) = gate(provider)?;
+        let key = keys.signing.first().ok_or("no key")?;
+        let signed = sign::sign(provider, body, key, NOW, None).map_err(|error| error.to_string())?;
+        let recorded = Recorded::made(&signed);
+        match open(&scheme, &recorded.request(), &keys, NOW) {
+            Ok(opened) => kept(&opened)?,
+            Err(refusal) if refusal.reason.is_verified() => {}
+            Err(refusal) => return Err(format!("{}: signed, and not verified: {refusal}", provider.as_str())),
+        }
+    }
+    Ok(())
+}
+
+fn gate(provider: Provider) -> Result<(Scheme, Keys), String> {
+    let scheme = Scheme::new(provider, &BTreeMap::new()).map_err(|errors| format!("{errors:?}"))?;
+    let key = Key::new(key(provider).into(), None).map_err(|error| error.to_string())?;
+    Ok((scheme, Keys { signing: vec![key] }))
+}
+
+fn kept(opened: &Opened) -> Result<(), String> {
+    let tenant = TenantId::new("acme").map_err(|error| error.to_string())?;
+    match opened {
+        Opened::Handshake(answer) if answer.status == 200 => Ok(()),
+        Opened::Handshake(answer) => Err(format!("a handshake is answered {}", answer.status)),
+        Opened::Deliveries(events) if events.is_empty() => Err("no events in an accepted request".to_owned()),
+        Opened::Deliveries(events) => events.iter().try_for_each(|event| {
+            let json = serde_json::to_string(&event.activity(&tenant)).map_err(|error| error.to_string())?;
+            let members: BTreeMap<String, Box<serde_json::value::RawValue>> =
+                serde_json::from_str(&json).map_err(|error| error.to_string())?;
+            if !members.keys().eq(MEMBERS.iter()) {
+                return Err(format!("members {:?}", members.keys()));
+            }
+            let timestamp = members
+                .get("timestamp")
+                .and_then(|text| serde_json::from_str::<Value>(text.get()).ok());
+            if timestamp.and_then(|text| text.as_str().map(str::is_empty)) != Some(false) {
+                return Err("no timestamp".to_owned());
+            }
+            let key = event.session_key(&tenant);
+            if key.split(':').count() != 4 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(format!("session key {key:?}"));
+            }
+            match event.event_id() {
+                Some(id) if !id.bytes().all(|byte| byte.is_ascii_graphic()) => Err(format!("event id {id:?}")),
+                _ => Ok(()),
+            }
+        }),
+    }
+}

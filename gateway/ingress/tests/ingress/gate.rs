@@ -1,0 +1,142 @@
+//! An endpoint to try requests on.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use tollgate_config::{
+    Place, TenantId,
+    manifest::{OptionValue, Provider, Scalar},
+};
+use tollgate_ingress::{Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified, open, replay, sign};
+
+/// The clock of the tests.
+pub(crate) const NOW: UnixTime = replay::NOW;
+
+/// An endpoint and a request for it.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) provider: Provider,
+    pub(crate) keys: Keys,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) now: UnixTime,
+    pub(crate) options: BTreeMap<String, OptionValue>,
+}
+
+impl Gate {
+    /// A request that opens, with this payload as it is.
+    pub(crate) fn with(provider: Provider, payload: &[u8]) -> Self {
+        let key = key(replay::key(provider));
+        let signed = sign::sign(provider, payload, &key, NOW, None).unwrap();
+        let keys = Keys { signing: vec![key] };
+        Self {
+            provider,
+            keys,
+            headers: signed.headers,
+            body: signed.body,
+            now: NOW,
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// The provider's sample.
+    pub(crate) fn sample(provider: Provider) -> Self {
+        Self::with(provider, sign::sample(provider).as_bytes())
+    }
+
+    /// A header in the place of what was there.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers
+            .insert(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    /// A header beside what was there.
+    pub(crate) fn more(mut self, name: &'static str, value: &str) -> Self {
+        self.headers
+            .append(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    pub(crate) fn option(mut self, key: &str, value: &str) -> Self {
+        let place = Place {
+            file: Arc::new("t.yaml".into()),
+            line: 1,
+            column: 1,
+        };
+        self.options.insert(
+            key.to_owned(),
+            OptionValue {
+                value: Scalar::Text(value.to_owned()),
+                place,
+            },
+        );
+        self
+    }
+
+    pub(crate) fn at(mut self, now: i64) -> Self {
+        self.now = UnixTime(now);
+        self
+    }
+
+    pub(crate) fn keys(mut self, keys: &[(&str, Option<i64>)]) -> Self {
+        self.keys.signing = keys
+            .iter()
+            .map(|(text, end)| Key::new((*text).into(), end.map(UnixTime)).unwrap())
+            .collect();
+        self
+    }
+
+    pub(crate) fn open(&self) -> Result<Opened, Refusal> {
+        let scheme = Scheme::new(self.provider, &self.options).unwrap();
+        let body = self.body.clone().into();
+        open(
+            &scheme,
+            &Request {
+                method: &Method::POST,
+                path_and_query: "/",
+                headers: &self.headers,
+                body: &body,
+            },
+            &self.keys,
+            self.now,
+        )
+    }
+
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.open().err().map(|refusal| refusal.reason)
+    }
+
+    /// The one event that it is.
+    pub(crate) fn event(&self) -> Verified {
+        match self.open() {
+            Ok(Opened::Deliveries(mut events)) if events.len() == 1 => events.remove(0),
+            other => panic!("not one event: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::new(text.into(), None).unwrap()
+}
+
+pub(crate) fn tenant() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+/// The activity as a worker reads it.
+pub(crate) fn activity(event: &Verified) -> Value {
+    serde_json::from_str(&serde_json::to_string(&event.activity(&tenant())).unwrap()).unwrap()
+}
+
+/// A file of the material that lies beside the workspace on some machines; `TOLLGATE_SHARED` names another place.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let found = std::env::var_os("TOLLGATE_SHARED").map_or_else(beside, PathBuf::from).join(path);
+    found.exists().then_some(found)
+}

@@ -1,0 +1,12 @@
+//! What the gate promises, from outside: vectors, attacks, activities, the corpus.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test data")]
+
+mod activities;
+mod attacks;
+mod corpus;
+mod gate;
+mod properties;
+mod schema;
+mod seeds;
+mod sending;
+mod vectors;
