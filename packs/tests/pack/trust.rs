@@ -1,9 +1,14 @@
 //! Verification fails closed: what opens is what a trusted key signed, and nothing more.
 
 use crate::sample;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use ed25519_dalek::{
+    Signer as _,
+    pkcs8::{EncodePublicKey, spki::der::pem::LineEnding},
+};
 use tollgate_packs::{
-    OpenError, Signer, SigningKey, Trust,
+    Digest, OpenError, Signer, SigningKey, Trust, TrustedKey,
     archive::{self, Entry},
     open, sign,
     signature::{self, SignatureError},
@@ -156,6 +161,54 @@ fn a_signature_opens_only_the_pack_that_it_was_made_for() {
     )
     .unwrap_err();
     assert_eq!(error, OpenError::Signature(SignatureError::Digest));
+}
+
+#[test]
+fn a_signed_statement_says_what_the_document_says_and_nothing_else() {
+    // Written here once more from the document, by other code than the crate's own.
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    let pem = key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+    let trusted = TrustedKey::from_pem("x", &pem).unwrap();
+    let unsigned = sample::unsigned();
+    let digest = Digest::of(&unsigned).to_string().replace("sha256:", "");
+    let statement = format!(
+        "{{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{{\"pack_id\":\"hello\",\"version\":\"1.2.3\"}},\
+         \"predicateType\":\"tollgate.pack-predicate.v1\",\"subject\":[{{\"digest\":{{\"sha256\":\"{digest}\"}},\"name\":\"hello@1.2.3\"}}]}}"
+    );
+    let opened = |statement: &str| {
+        let kind = "application/vnd.in-toto+json";
+        let sig = key.sign(format!("DSSEv1 {} {kind} {} {statement}", kind.len(), statement.len()).as_bytes());
+        let (payload, sig) = (STANDARD.encode(statement), STANDARD.encode(sig.to_bytes()));
+        let signature = format!("{{\"keyid\":\"{}\",\"sig\":\"{sig}\"}}", trusted.id);
+        let envelope = format!("{{\"payload\":\"{payload}\",\"payloadType\":\"{kind}\",\"signatures\":[{signature}]}}");
+        let pack = with_envelope(&unsigned, envelope.as_bytes()).into();
+        open(
+            &pack,
+            Trust {
+                keys: std::slice::from_ref(&trusted),
+                allow_unsigned: true,
+            },
+        )
+        .map(|pack| pack.signer)
+    };
+    assert_eq!(opened(&statement), Ok(Signer::Key(trusted.id)));
+    for (name, from, to) in [
+        ("name", "hello@1.2.3", "other@1.2.3"),
+        ("id", "\"pack_id\":\"hello\"", "\"pack_id\":\"other\""),
+        ("version", "\"version\":\"1.2.3\"", "\"version\":\"1.2.4\""),
+        ("digest", &digest[..8], "00000000"),
+        ("upper-case digest", &digest, &digest.to_uppercase()),
+        ("no subject", &statement[statement.find("[{").unwrap()..], "[]}"),
+        ("another predicate", "tollgate.pack-predicate.v1", "tollgate.pack-predicate.v2"),
+        ("another statement", "Statement/v1", "Statement/v2"),
+        ("unknown member", "{\"_type\"", "{\"A\":1,\"_type\""),
+        ("spaced", "[{", "[ {"),
+    ] {
+        let changed = statement.replace(from, to);
+        assert_ne!(changed, statement, "{name}");
+        let refused = opened(&changed);
+        assert!(matches!(&refused, Err(OpenError::Signature(_))), "{name}: {refused:?}");
+    }
 }
 
 fn envelope_of(pack: &[u8]) -> Vec<u8> {
