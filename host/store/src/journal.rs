@@ -205,7 +205,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.pending.close();
         if let Some(writer) = self.writer.take() {
-            // The writer guards its calls, so there is no panic to pass on.
+            // Its calls into the database are guarded, so there is no panic to pass on.
             let _ = writer.join();
         }
     }

@@ -13,6 +13,7 @@ use std::{
     fmt,
     fs::File,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock},
 };
@@ -128,7 +129,7 @@ impl Source {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // The old one is closed first: it holds the file's lock.
         *database = Err(JournalError::Unavailable("it is being opened again".to_owned()));
-        *database = (self.open)();
+        *database = guarded(&self.open);
         if let Err(error) = &*database {
             tracing::error!(%error, "the journal cannot be opened again");
         }
@@ -136,8 +137,14 @@ impl Source {
 
     fn with<T>(&self, call: impl FnOnce(&Database) -> Result<T, JournalError>) -> Result<T, JournalError> {
         let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        call(database.as_ref().map_err(Clone::clone)?)
+        let database = database.as_ref().map_err(Clone::clone)?;
+        guarded(|| call(database))
     }
+}
+
+/// Redb checks its pages only when it repairs a file, and may panic over a damaged one: that costs one call, not its thread.
+fn guarded<T>(call: impl FnOnce() -> Result<T, JournalError>) -> Result<T, JournalError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| Err(JournalError::Unavailable("the database panicked".to_owned())))
 }
 
 fn apply(writing: &WriteTransaction, marks: &[(Mark, u64)], sweeps: &[(u64, usize)]) -> Result<Committed, redb::Error> {
@@ -183,16 +190,14 @@ fn key(mark: &Mark) -> Vec<u8> {
 }
 
 fn open_file(path: &PathBuf) -> Result<Database, JournalError> {
-    let database = Builder::new()
-        .set_cache_size(CACHE_BYTES)
-        .create(path)
-        .map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => at(path, "another process holds it: one gateway at a time"),
-            DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                at(path, format!("this file is no journal ({error})"))
-            }
-            error => at(path, error),
-        })?;
+    let open = || Builder::new().set_cache_size(CACHE_BYTES).create(path);
+    let database = folder::open_locked(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen)).map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => at(path, "another process holds it: one gateway at a time"),
+        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            at(path, format!("this file is no journal ({error})"))
+        }
+        error => at(path, error),
+    })?;
     prepare(database, path)
 }
 

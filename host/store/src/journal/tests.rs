@@ -38,7 +38,10 @@ impl Disk {
     }
 
     fn wait_for_a_held_sync(&self) {
-        drop(self.0.1.wait_while(self.0.0.lock().unwrap(), |state| state.waiting == 0).unwrap());
+        let (state, waited) = (self.0.0.lock().unwrap(), Duration::from_secs(30));
+        let (state, waited) = self.0.1.wait_timeout_while(state, waited, |state| state.waiting == 0).unwrap();
+        drop(state);
+        assert!(!waited.timed_out(), "nobody syncs");
     }
 
     /// What is on it after the power went.

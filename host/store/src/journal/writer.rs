@@ -5,10 +5,7 @@ use super::{
     file::Source,
     pending::{Batch, Pending, Sweep},
 };
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 pub(super) struct Writer {
     pub(super) pending: Arc<Pending>,
@@ -32,8 +29,7 @@ impl Writer {
 
     fn commit(&self, batch: Batch) {
         let sweeps: Vec<(u64, usize)> = batch.sweeps.iter().map(|sweep| (sweep.now, sweep.budget)).collect();
-        let done = catch_unwind(AssertUnwindSafe(|| self.source.commit(&batch.marks, &sweeps)))
-            .unwrap_or_else(|_| Err(JournalError::Unavailable("the database panicked".to_owned())));
+        let done = self.source.commit(&batch.marks, &sweeps);
         // Nobody may be waiting for an answer any more; the commit stands.
         match done {
             Ok(done) => {

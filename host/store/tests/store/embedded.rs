@@ -1,12 +1,8 @@
 //! What is sled's own: its folder, its formats, its damage, its full disk.
 
-use crate::{at, key};
+use crate::{at, key, patiently};
 use bytes::Bytes;
-use std::{
-    fs,
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::{fs, path::Path};
 use tollgate_store::{Expect, SessionStore, SledStore, StoreError, session::MAX_VALUE_BYTES};
 
 async fn put(store: &SledStore, name: &str, value: Vec<u8>) -> Result<(), StoreError> {
@@ -19,7 +15,7 @@ async fn get(store: &SledStore, name: &str) -> Option<Bytes> {
 
 /// The trees as the store lays them out, for a test that damages them.
 fn raw(folder: &Path) -> sled::Db {
-    sled::Config::new().path(folder.join("sled")).segment_size(8 << 20).open().unwrap()
+    patiently(|| sled::Config::new().path(folder.join("sled")).segment_size(8 << 20).open())
 }
 
 async fn filled(folder: &Path) {
@@ -236,13 +232,12 @@ const FULL_AT_BLOCKS: u32 = 48 << 11;
 #[cfg(unix)]
 pub(crate) async fn fill(folder: &Path) {
     let store = SledStore::open(folder).unwrap();
-    let written = AtomicU32::new(0);
-    let write = |n: u32| put(&store, Box::leak(format!("k{n}").into_boxed_str()), vec![n as u8; MAX_VALUE_BYTES]);
+    let mut written = 0_u32;
     let refused = loop {
-        let n = written.load(Ordering::Relaxed);
+        let n = written;
         assert!(n < 10_000, "the disk never filled up");
-        match write(n).await {
-            Ok(()) => written.store(n + 1, Ordering::Relaxed),
+        match put(&store, &format!("k{n}"), vec![n as u8; MAX_VALUE_BYTES]).await {
+            Ok(()) => written += 1,
             Err(error) => break error,
         }
     };
@@ -268,8 +263,7 @@ pub(crate) async fn fill(folder: &Path) {
         tokio::task::yield_now().await;
         assert!(tries < 1_000_000, "{error}");
     }
-    let n = written.load(Ordering::Relaxed);
-    for n in 0..n {
+    for n in 0..written {
         assert_eq!(get(&store, &format!("k{n}")).await.unwrap(), vec![n as u8; MAX_VALUE_BYTES], "k{n}");
     }
     assert_eq!(

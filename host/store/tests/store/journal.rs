@@ -1,6 +1,6 @@
 //! The journal, by its public words and on a real file.
 
-use crate::{at, mark};
+use crate::{at, mark, patiently};
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ fn what_it_cannot_open_is_named() {
         (
             "a database of something else",
             |folder| {
-                let database = Database::create(folder.join("journal.redb")).unwrap();
+                let database = patiently(|| Database::create(folder.join("journal.redb")));
                 let writing = database.begin_write().unwrap();
                 writing.open_table(TableDefinition::<u64, u64>::new("things")).unwrap();
                 writing.commit().unwrap();
@@ -112,7 +112,7 @@ fn what_it_cannot_open_is_named() {
             "newer",
             |folder| {
                 drop(Journal::open(folder, 1).unwrap());
-                let database = Database::create(folder.join("journal.redb")).unwrap();
+                let database = patiently(|| Database::create(folder.join("journal.redb")));
                 let writing = database.begin_write().unwrap();
                 writing
                     .open_table(TableDefinition::<&str, u64>::new("meta"))

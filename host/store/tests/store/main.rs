@@ -44,3 +44,15 @@ fn mark(n: u64) -> Mark {
         hash,
     }
 }
+
+/// Opens what another test's child may hold for the moment between its fork and its exec.
+fn patiently<T, E: std::fmt::Display>(open: impl Fn() -> Result<T, E>) -> T {
+    let started = std::time::Instant::now();
+    loop {
+        match open() {
+            Ok(opened) => return opened,
+            Err(error) => assert!(started.elapsed() < Duration::from_secs(10), "{error}"),
+        }
+        std::thread::yield_now();
+    }
+}

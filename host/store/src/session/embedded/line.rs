@@ -187,16 +187,15 @@ impl Writer {
         let shared = self.shared.read().unwrap_or_else(PoisonError::into_inner);
         let database = shared.as_ref().map_err(String::as_str);
         let answers: Vec<Answer> = batch.map(|write| write(database)).collect();
-        let flushed = database.map_or(Ok(()), |database| {
-            guarded(|| Ok(database.db.flush()?)).map(|_| ()).map_err(|error| error.to_string())
-        });
+        let flushed = database.map_or(Ok(0), |database| guarded(|| Ok(database.db.flush()?)));
+        let failed = flushed.err().map(|error| error.to_string());
         drop(shared);
-        if let Err(reason) = &flushed {
+        if let Some(reason) = &failed {
             tracing::error!(%reason, "the session store stopped");
             self.close(reason);
         }
         for answer in answers {
-            answer(flushed.as_ref().map(|()| ()).map_err(String::as_str));
+            answer(failed.as_deref().map_or(Ok(()), Err));
         }
     }
 
@@ -207,7 +206,10 @@ impl Writer {
             Err(reason.to_owned()),
         );
         // Sled flushes as it closes, which fails again, and may panic.
-        let _ = guarded(|| Ok(drop(closed)));
+        let _ = guarded(|| {
+            drop(closed);
+            Ok(())
+        });
         self.tried = Some(Instant::now());
     }
 

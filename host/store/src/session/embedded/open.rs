@@ -88,14 +88,18 @@ impl Home {
 
     fn trees(&self, counters: &Arc<Counters>) -> Result<Database, Refusal> {
         let path = self.path();
-        let db = sled::Config::new()
-            .path(&path)
-            .mode(sled::Mode::LowSpace)
-            .cache_capacity(CACHE_BYTES)
-            .flush_every_ms(Some(SYNC_EVERY_MS))
-            .segment_size(SEGMENT_BYTES)
-            .use_compression(false)
-            .open()?;
+        let open = || {
+            sled::Config::new()
+                .path(&path)
+                .mode(sled::Mode::LowSpace)
+                .cache_capacity(CACHE_BYTES)
+                .flush_every_ms(Some(SYNC_EVERY_MS))
+                .segment_size(SEGMENT_BYTES)
+                .use_compression(false)
+                .open()
+        };
+        // Ours is held, so this lock can only be held by what is left of a database that was just closed.
+        let db = folder::open_locked(open, |error| error.to_string().contains("could not acquire lock"))?;
         let meta = db.open_tree("meta")?;
         let values = db.open_tree("values")?;
         let expiry = db.open_tree("expiry")?;
@@ -171,7 +175,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         .write(true)
         .open(folder.join("lock"))
         .map_err(failed)?;
-    match file.try_lock() {
+    match folder::open_locked(|| file.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
             "another process holds the store at {}: one gateway at a time",
