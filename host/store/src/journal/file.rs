@@ -77,7 +77,7 @@ impl Source {
     }
 
     pub(super) fn new(open: Open) -> Result<Self, JournalError> {
-        let database = open()?;
+        let database = guarded(&open)?;
         Ok(Self {
             open,
             database: RwLock::new(Ok(database)),

@@ -1,7 +1,6 @@
 //! The thread that writes: one commit, one fsync, for everything that waited.
 
 use super::{
-    JournalError,
     file::Source,
     pending::{Batch, Pending, Sweep},
 };
