@@ -13,6 +13,8 @@ pub mod manifest;
 pub mod pattern;
 pub mod place;
 pub mod reference;
+mod report;
+mod tree;
 pub mod unit;
 
 pub use error::{ManifestError, ManifestErrors};

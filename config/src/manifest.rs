@@ -2,11 +2,28 @@
 //!
 //! `Environment::read` and `Environment::parse` are the only ways to make one; nothing downstream sees a raw string where a type says more.
 
+mod context;
+mod deployment;
+mod endpoint;
+pub mod keys;
+mod limits;
+mod links;
+mod listener;
+mod read;
+mod storage;
+mod tenant;
+mod value;
+
+pub use limits::Limits;
+pub use listener::ADMIN_ADDRESS;
+pub use read::{MAX_FILE_LEN, SCHEMA};
+pub use storage::{JOURNAL_NAME, STORE_PATH};
+
 use crate::{
-    BasisPoints, ByteSize, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
+    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
     pattern::{HostPattern, IpNet, PathPrefix},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 /// Everything that one gateway serves.
 #[derive(Debug, Clone)]
@@ -297,52 +314,4 @@ pub struct Revision {
     pub pack: PathBuf,
     /// Where it stands.
     pub place: Place,
-}
-
-/// What one call of a worker may use. Each has a default with a reason, see the constants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Sum of all linear memories and tables.
-    pub memory: ByteSize,
-    /// Time on a CPU.
-    pub cpu: Duration,
-    /// Time from dispatch to the last byte of the answer.
-    pub wall: Duration,
-    /// Calls at once.
-    pub concurrency: usize,
-    /// Callers that may wait for a place; defaults to `concurrency`.
-    pub queue: usize,
-    /// How long one of them waits.
-    pub queue_wait: Duration,
-    /// Request body.
-    pub body: ByteSize,
-}
-
-impl Limits {
-    /// 64 MiB: an ordinary worker uses 2 to 10; more would let a pool of 1,000 outgrow a small edge node.
-    pub const MEMORY: ByteSize = ByteSize::mib(64);
-    /// 50 ms: a webhook is parsed, looked up and answered in under 5; ten times that is a loop.
-    pub const CPU: Duration = Duration::from_millis(50);
-    /// 10 s: the longest that the chat providers wait, GitHub's.
-    pub const WALL: Duration = Duration::from_secs(10);
-    /// 256: a quarter of the default pool, so that four busy deployments fit.
-    pub const CONCURRENCY: usize = 256;
-    /// 500 ms: a caller that waited longer is better served by its own retry.
-    pub const QUEUE_WAIT: Duration = Duration::from_millis(500);
-    /// 1 MiB: twenty times the largest chat payload in the corpus.
-    pub const BODY: ByteSize = ByteSize::mib(1);
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: Self::MEMORY,
-            cpu: Self::CPU,
-            wall: Self::WALL,
-            concurrency: Self::CONCURRENCY,
-            queue: Self::CONCURRENCY,
-            queue_wait: Self::QUEUE_WAIT,
-            body: Self::BODY,
-        }
-    }
 }

@@ -1,0 +1,204 @@
+//! `deployments`: routes, revisions, traffic and configuration.
+
+use super::{
+    Access, Deployment, Limits, Revision, Route,
+    context::{Context, Located},
+    endpoint::{pattern, prefix},
+    limits,
+    value::{Fields, Value},
+};
+use crate::{
+    BasisPoints, DeploymentId, RevisionId, TenantId,
+    pattern::{HostPattern, PathPrefix},
+    report::{hint, shown},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
+
+/// Where a pack may be that this build cannot fetch from.
+const LATER: [&str; 6] = ["http", "https", "oci", "s3", "gs", "az"];
+
+/// What could be read of one deployment.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) id: Option<Located<DeploymentId>>,
+    pub(super) tenant: Option<Located<TenantId>>,
+    pub(super) routes: Vec<RouteDraft>,
+    pub(super) whole: Option<Deployment>,
+}
+
+/// What could be read of one route.
+#[derive(Debug)]
+pub(super) struct RouteDraft {
+    pub(super) host: Option<Located<HostPattern>>,
+    pub(super) path: Option<Located<PathPrefix>>,
+    whole: Option<Route>,
+}
+
+/// Reads `deployments`. `None` when they are no list: nothing can be said about what refers to one.
+pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Option<Vec<Draft>> {
+    let Some(value) = value else { return Some(Vec::new()) };
+    Some(value.list(context)?.iter().map(|item| deployment(item, context)).collect())
+}
+
+fn deployment(value: &Value<'_>, context: &mut Context) -> Draft {
+    let Some(fields) = value.fields("deployments[]", context) else {
+        return Draft::default();
+    };
+    let id = fields.need("id", context).and_then(|value| value.id(DeploymentId::new, context));
+    let tenant = fields.need("tenant", context).and_then(|value| value.id(TenantId::new, context));
+    let routes = match fields.get("routes") {
+        Some(value) => value.list(context),
+        None => Some(Vec::new()),
+    };
+    let routes: Option<Vec<_>> = routes.map(|routes| routes.iter().map(|item| route(item, context)).collect());
+    let revisions = fields.need("revisions", context).and_then(|value| revisions(&value, context));
+    let traffic = traffic(&fields, revisions.as_deref(), context);
+    let limits = match fields.get("limits") {
+        Some(value) => limits::read(&value, context),
+        None => Some(Limits::default()),
+    };
+    let outbound = outbound(&fields, context);
+    let config = config(&fields, context);
+    let whole = (|| {
+        outbound?;
+        Some(Deployment {
+            id: id.as_ref()?.value.clone(),
+            tenant: tenant.as_ref()?.value.clone(),
+            routes: routes.iter().flatten().map(|route| route.whole.clone()).collect::<Option<_>>()?,
+            revisions: revisions?,
+            traffic: traffic?,
+            limits: limits?,
+            config: config?,
+            place: context.report.place(&value.at),
+        })
+    })();
+    Draft {
+        id,
+        tenant,
+        routes: routes.unwrap_or_default(),
+        whole,
+    }
+}
+
+fn route(value: &Value<'_>, context: &mut Context) -> RouteDraft {
+    let (mut host, mut path, mut whole) = (None, None, None);
+    if let Some(fields) = value.fields("deployments[].routes[]", context) {
+        host = fields.need("host", context).and_then(|value| pattern(&value, context));
+        path = fields.need("path", context).and_then(|value| prefix(&value, context));
+        let access = fields.need("access", context);
+        let access = access.and_then(|value| value.word("access", &[("public", Access::Public)], &["jwt", "mtls"], context));
+        if let (Some(host), Some(path), Some(access)) = (&host, &path, access) {
+            whole = Some(Route {
+                host: host.value.clone(),
+                path: path.value.clone(),
+                access,
+                place: context.report.place(&value.at),
+            });
+        }
+    }
+    RouteDraft { host, path, whole }
+}
+
+fn revisions(value: &Value<'_>, context: &mut Context) -> Option<Vec<Revision>> {
+    let mut lines = HashMap::new();
+    value.some(context, |item, context| {
+        let fields = item.fields("deployments[].revisions[]", context)?;
+        let id = fields.need("id", context).and_then(|value| value.id(RevisionId::new, context));
+        let pack = fields.need("pack", context).and_then(|value| pack(&value, context));
+        let id = id?;
+        if let Some(line) = lines.insert(id.value.clone(), id.at.line) {
+            context.report.add(
+                &id.at,
+                format!("revision `{}` stands here twice, first in line {line}", id.value),
+                None,
+            );
+            return None;
+        }
+        Some(Revision {
+            id: id.value,
+            pack: pack?,
+            place: context.report.place(&item.at),
+        })
+    })
+}
+
+fn pack(value: &Value<'_>, context: &mut Context) -> Option<PathBuf> {
+    if let Some((scheme, _)) = value.text(context)?.split_once("://") {
+        let message = if LATER.contains(&scheme) {
+            format!("packs from `{scheme}://` are not built yet")
+        } else {
+            format!("packs do not come from {}", shown(&format!("{scheme}://")))
+        };
+        return value.refuse(message, context);
+    }
+    value.path(context)
+}
+
+fn traffic(fields: &Fields<'_>, revisions: Option<&[Revision]>, context: &mut Context) -> Option<BTreeMap<RevisionId, BasisPoints>> {
+    let whole = BasisPoints::WHOLE;
+    let Some(value) = fields.get("traffic") else {
+        return match revisions? {
+            [only] => Some(BTreeMap::from([(only.id.clone(), whole)])),
+            _ => {
+                fields.need("traffic", context);
+                None
+            }
+        };
+    };
+    let mut sum = Some(0_u64);
+    let (mut traffic, mut weighted, mut sound) = (BTreeMap::new(), 0, true);
+    for (name, share) in value.entries(context)? {
+        let points = share.integer(context);
+        sum = points.and_then(|points| sum?.checked_add(points));
+        let known = revisions.map(|revisions| revisions.iter().find(|revision| revision.id.as_str() == name.value));
+        if matches!(known, Some(None)) {
+            let ids = revisions.into_iter().flatten().map(|revision| revision.id.as_str());
+            context
+                .report
+                .add(&name.at, format!("no revision {}", shown(name.value)), Some(hint(name.value, ids)));
+        }
+        let share = points.and_then(|points| u16::try_from(points).ok()).and_then(BasisPoints::new);
+        match (known.flatten(), share) {
+            (Some(revision), Some(share)) => {
+                weighted += usize::from(share.get() > 0);
+                traffic.insert(revision.id.clone(), share);
+            }
+            _ => sound = false,
+        }
+    }
+    let sum = sum?;
+    if sum != u64::from(whole.get()) {
+        let help = format!("all of it is {}", whole.get());
+        return value.refuse_with(format!("the weights sum to {sum}, not {}", whole.get()), help, context);
+    }
+    if weighted > 1 {
+        let help = format!("give one revision all {}", whole.get());
+        return value.refuse_with("a split of traffic between revisions is not built yet", help, context);
+    }
+    sound.then_some(traffic)
+}
+
+fn outbound(fields: &Fields<'_>, context: &mut Context) -> Option<()> {
+    let Some(value) = fields.get("allow_outbound") else {
+        return Some(());
+    };
+    if value.list(context)?.is_empty() {
+        return Some(());
+    }
+    value.refuse("`allow_outbound` is not built yet: workers cannot call out", context)
+}
+
+fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, String>> {
+    let Some(value) = fields.get("config") else {
+        return Some(BTreeMap::new());
+    };
+    let entries: Vec<_> = value
+        .entries(context)?
+        .into_iter()
+        .map(|(name, value)| Some((name.value.to_owned(), value.written(context)?)))
+        .collect();
+    entries.into_iter().collect()
+}

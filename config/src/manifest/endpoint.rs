@@ -1,0 +1,214 @@
+//! `endpoints`.
+
+use super::{
+    Deliver, Endpoint, LiveSecret, OptionValue, Provider,
+    context::{Context, Located},
+    listener::reference,
+    value::{Fields, Value},
+};
+use crate::{
+    DeploymentId, EndpointId, TeamId, TenantId,
+    pattern::{HostPattern, PathPrefix},
+    report::{hint, listed, shown},
+};
+use std::collections::BTreeMap;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Providers that the design names and this build does not have.
+const LATER: [&str; 24] = [
+    "telegram",
+    "teams",
+    "teams-outgoing",
+    "webchat",
+    "webex",
+    "whatsapp",
+    "messenger",
+    "instagram",
+    "gitlab",
+    "gitea",
+    "bitbucket",
+    "stripe",
+    "shopify",
+    "twilio",
+    "discord",
+    "line",
+    "zoom",
+    "linear",
+    "sendgrid",
+    "paypal",
+    "hmac",
+    "http-signature",
+    "webhook",
+    "timer",
+];
+/// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
+const MAX_SIGNING: usize = 8;
+
+/// What could be read of one endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    pub(super) id: Option<Located<EndpointId>>,
+    pub(super) tenant: Option<Located<TenantId>>,
+    pub(super) deployment: Option<Located<DeploymentId>>,
+    /// A host of its own; the inner `None`: it has none.
+    pub(super) host: Option<Option<Located<HostPattern>>>,
+    pub(super) path: Option<Located<PathPrefix>>,
+    pub(super) whole: Option<Endpoint>,
+}
+
+/// Reads `endpoints`.
+pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Option<Vec<Draft>> {
+    let Some(value) = value else { return Some(Vec::new()) };
+    Some(value.list(context)?.iter().map(|item| endpoint(item, context)).collect())
+}
+
+fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
+    let Some(fields) = value.fields("endpoints[]", context) else {
+        return Draft::default();
+    };
+    let id = fields.need("id", context).and_then(|value| value.id(EndpointId::new, context));
+    let tenant = fields.need("tenant", context).and_then(|value| value.id(TenantId::new, context));
+    let team = match fields.get("team") {
+        Some(value) => value.parse(TeamId::new, context).map(Some),
+        None => Some(None),
+    };
+    let provider = fields.need("provider", context).and_then(|value| {
+        let name = Located {
+            value: value.text(context)?,
+            at: value.at.clone(),
+        };
+        provider(&name, context)
+    });
+    let host = match fields.get("host") {
+        Some(value) => pattern(&value, context).map(Some),
+        None => Some(None),
+    };
+    let path = fields.need("path", context).and_then(|value| prefix(&value, context));
+    let deployment = fields.need("deployment", context).and_then(|value| {
+        if value.is_map() {
+            return value.refuse("endpoints that several tenants share are not built yet", context);
+        }
+        value.id(DeploymentId::new, context)
+    });
+    let signing = fields.need("secrets", context).and_then(|value| signing(&value, context));
+    let options = options(&fields, context);
+    let deliver = match fields.get("deliver") {
+        Some(value) => value.word("delivery", &[("respond", Deliver::Respond)], &["durable"], context),
+        None => Some(Deliver::Respond),
+    };
+    let mut draft = Draft {
+        id,
+        tenant,
+        deployment,
+        host,
+        path,
+        whole: None,
+    };
+    draft.whole = (|| {
+        Some(Endpoint {
+            id: draft.id.as_ref()?.value.clone(),
+            tenant: draft.tenant.as_ref()?.value.clone(),
+            team: team?,
+            provider: provider?,
+            host: draft.host.as_ref()?.as_ref().map(|host| host.value.clone()),
+            path: draft.path.as_ref()?.value.clone(),
+            deployment: draft.deployment.as_ref()?.value.clone(),
+            signing: signing?,
+            options: options?,
+            deliver: deliver?,
+            place: context.report.place(&value.at),
+        })
+    })();
+    draft
+}
+
+/// The provider of this name.
+pub(super) fn provider(name: &Located<&str>, context: &mut Context) -> Option<Provider> {
+    let built = Provider::ALL.map(Provider::as_str);
+    let provider = Provider::from_name(name.value);
+    if provider.is_none() {
+        let (message, help) = if LATER.contains(&name.value) {
+            (
+                format!("provider `{}` is not built yet", name.value),
+                format!("accepted: {}", listed(built)),
+            )
+        } else {
+            let near = crate::report::nearest(name.value, LATER).map(|near| format!("did you mean `{near}` (not built yet)? "));
+            let near = if crate::report::nearest(name.value, built).is_some() {
+                None
+            } else {
+                near
+            };
+            (
+                format!("unknown provider {}", shown(name.value)),
+                near.unwrap_or_default() + &hint(name.value, built),
+            )
+        };
+        context.report.add(&name.at, message, Some(help));
+    }
+    provider
+}
+
+/// A host pattern and its place.
+pub(super) fn pattern(value: &Value<'_>, context: &mut Context) -> Option<Located<HostPattern>> {
+    let at = value.at.clone();
+    value.parse(HostPattern::parse, context).map(|value| Located { value, at })
+}
+
+/// A path prefix and its place.
+pub(super) fn prefix(value: &Value<'_>, context: &mut Context) -> Option<Located<PathPrefix>> {
+    let at = value.at.clone();
+    value.parse(PathPrefix::parse, context).map(|value| Located { value, at })
+}
+
+fn signing(value: &Value<'_>, context: &mut Context) -> Option<Vec<LiveSecret>> {
+    let signing = value.fields("endpoints[].secrets", context)?.need("signing", context)?;
+    if !signing.is_list() {
+        return secret(&signing, context).map(|secret| vec![secret]);
+    }
+    let secrets = signing.some(context, secret)?;
+    if secrets.len() > MAX_SIGNING {
+        return signing.refuse_with(
+            format!("found {} secrets, at most {MAX_SIGNING} open an endpoint", secrets.len()),
+            None,
+            context,
+        );
+    }
+    Some(secrets)
+}
+
+fn secret(value: &Value<'_>, context: &mut Context) -> Option<LiveSecret> {
+    if !value.is_map() {
+        let not_after = None;
+        return reference(value, context).map(|reference| LiveSecret { reference, not_after });
+    }
+    let fields = value.fields("endpoints[].secrets.signing[]", context)?;
+    let reference = fields.need("ref", context).and_then(|value| reference(&value, context));
+    let not_after = match fields.get("not_after") {
+        Some(value) => {
+            let time = |text: &str| OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "this is no time");
+            value.parse(time, context).map(|time| Some(time.unix_timestamp()))
+        }
+        None => Some(None),
+    };
+    Some(LiveSecret {
+        reference: reference?,
+        not_after: not_after?,
+    })
+}
+
+fn options(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, OptionValue>> {
+    let Some(value) = fields.get("options") else {
+        return Some(BTreeMap::new());
+    };
+    let options: Vec<_> = value
+        .entries(context)?
+        .into_iter()
+        .map(|(name, value)| {
+            let place = context.report.place(&value.at);
+            let value = value.scalar(context)?;
+            Some((name.value.to_owned(), OptionValue { value, place }))
+        })
+        .collect();
+    options.into_iter().collect()
+}

@@ -1,0 +1,249 @@
+//! The manifest's keys: one table, from which unknown keys are told and the documents are made.
+
+use super::{Limits, limits::shown_range, listener, storage};
+use crate::{reference, unit::ShownDuration};
+use std::fmt::Write;
+
+/// One key of the manifest.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The section that it stands in, as `deployments[].limits`; empty for the top. `[]` is any item of a list, `*` any key that the operator chooses.
+    pub section: &'static str,
+    /// The key itself.
+    pub name: &'static str,
+    /// What may stand there.
+    pub accepts: &'static str,
+    /// What holds without it.
+    pub default: Preset,
+    /// What it does.
+    pub what: &'static str,
+    /// Whether this build has it; one that has not is an error in a manifest.
+    pub built: bool,
+}
+
+/// What holds where a key is absent.
+#[derive(Debug, Clone, Copy)]
+pub enum Preset {
+    /// It must be there.
+    Required,
+    /// In words.
+    Words(&'static str),
+    /// This value, from the code that uses it.
+    Value(fn() -> String),
+    /// This range and value, from the code that uses them.
+    Within {
+        /// The value.
+        value: fn() -> String,
+        /// Least and greatest value.
+        range: fn() -> String,
+    },
+}
+
+impl Key {
+    /// From the root, as `deployments[].limits.cpu`.
+    pub fn path(&self) -> String {
+        if self.section.is_empty() {
+            self.name.to_owned()
+        } else {
+            format!("{}.{}", self.section, self.name)
+        }
+    }
+}
+
+/// All keys, section by section.
+pub fn all() -> &'static [Key] {
+    KEYS
+}
+
+pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> + Clone {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+pub(super) fn find(section: &str, name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name && key.section == section)
+}
+
+/// The reference as a table in Markdown, section by section.
+pub fn markdown() -> String {
+    let mut out = String::new();
+    let mut section = None;
+    for key in KEYS {
+        if section != Some(key.section) {
+            section = Some(key.section);
+            let title = if key.section.is_empty() {
+                "The file".to_owned()
+            } else {
+                format!("`{}`", key.section)
+            };
+            // Writing to a `String` does not fail.
+            let _ = write!(
+                out,
+                "\n## {title}\n\n| key | accepted | default | what it does |\n|---|---|---|---|\n"
+            );
+        }
+        let default = match key.default {
+            _ if !key.built => "not built yet".to_owned(),
+            Preset::Required => "required".to_owned(),
+            Preset::Words(words) => words.to_owned(),
+            Preset::Value(value) => format!("`{}`", value()),
+            Preset::Within { value, range } => format!("`{}`, within {}", value(), range()),
+        };
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {default} | {} |",
+            key.name,
+            key.accepts.replace('|', "\\|"),
+            key.what.replace('|', "\\|")
+        );
+    }
+    out
+}
+
+const fn key(section: &'static str, name: &'static str, accepts: &'static str, default: Preset, what: &'static str) -> Key {
+    Key {
+        section,
+        name,
+        accepts,
+        default,
+        what,
+        built: true,
+    }
+}
+
+/// A key of the design whose part is not built.
+const fn later(section: &'static str, name: &'static str, accepts: &'static str, what: &'static str) -> Key {
+    Key {
+        section,
+        name,
+        accepts,
+        default: Preset::Words("none"),
+        what,
+        built: false,
+    }
+}
+
+const SIZE: &str = "a size with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`";
+const DURATION: &str = "a duration with its unit: `50ms`, `10s`, `1m`, `1h`";
+const COUNT: &str = "a whole number";
+const PATH: &str = "a path, from the manifest's folder";
+const ID: &str = "1 to 64 ASCII letters, digits, `.`, `_`, `-`";
+const HOST: &str = "a host, `*.suffix` or `*`, without a port";
+const PREFIX: &str = "a path that starts with `/`, such as `/slack/events`";
+
+use Preset::{Required, Value, Within, Words};
+
+#[rustfmt::skip]
+const KEYS: &[Key] = &[
+    key("", "schema", "`tollgate.environment/v1`", Required, "the version of this format"),
+    key("", "environment", ID, Required, "the name of the environment; `local` alone may have self-signed certificates and unsigned packs"),
+    key("", "listeners", "a list of at least one listener", Required, "the public addresses"),
+    key("", "admin", "a mapping of `address` and `token`", Value(|| format!("{{ address: {} }}", listener::ADMIN_ADDRESS)), "the operator's own listener"),
+    key("", "store", "a mapping of `kind` and `path`", Value(|| format!("{{ kind: sled, path: {} }}", storage::STORE_PATH)), "where sessions and workers' state live"),
+    key("", "journal", "a mapping of `path`", Words("beside the sled path; in memory when the store is"), "where promises are kept, such as which deliveries are done"),
+    key("", "cache", "a mapping of `path`", Words("no cache"), "packs and compiled workers"),
+    key("", "trust", "a mapping of `keys` and `unsigned`", Words("nothing is trusted: no pack runs"), "whose packs may run"),
+    key("", "identity", "a mapping of `by`", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
+    key("", "tenants", "a mapping from tenant ids to tenants", Words("no tenants"), "the customers of the platform"),
+    key("", "endpoints", "a list of endpoints", Words("no endpoints"), "provider instances, each at its host and path"),
+    key("", "deployments", "a list of deployments", Words("no deployments"), "the tenants' uses of packs"),
+
+    key("listeners[]", "address", "an IP address and a port, such as `127.0.0.1:8443` or `[::]:443`; port 0 takes a free one", Required, "where to listen"),
+    key("listeners[]", "tls", "a mapping of either `self_signed` or `certificates`", Words("plaintext: for tests, or behind a proxy"), "TLS and its certificates"),
+    key("listeners[]", "protocols", "a list of `h1`, `h2`", Value(|| "[h1, h2]".to_owned()), "the versions of HTTP that are spoken"),
+    key("listeners[]", "trusted_proxies", "a list of IP addresses and networks, such as `10.0.0.0/8`", Words("no one"), "peers that may set `Forwarded` and `X-Forwarded-*`; from all others these are removed"),
+    key("listeners[]", "strict_sni", "`true` or `false`, with `tls`", Value(|| "false".to_owned()), "refuse a TLS client that names no host or an unknown one; otherwise it gets the first certificate"),
+    later("listeners[]", "proxy_protocol", "`true` or `false`", "the PROXY protocol of trusted proxies"),
+
+    key("listeners[].tls", "self_signed", "a list of host names and addresses, in environment `local`", Words("none"), "make a certificate for these names at start"),
+    key("listeners[].tls", "certificates", "a list of `{ cert, key }`", Words("none"), "certificates from files; the first one answers clients that name no host or an unknown one"),
+    later("listeners[].tls", "acme", "a mapping", "certificates by ACME"),
+    later("listeners[].tls", "client_ca", "a path", "client certificates, for routes with `access: mtls`"),
+    key("listeners[].tls.certificates[]", "cert", PATH, Required, "PEM file of the chain, leaf first"),
+    key("listeners[].tls.certificates[]", "key", PATH, Required, "PEM file of the private key"),
+
+    key("admin", "address", "an IP address and a port, such as `127.0.0.1:9901`; port 0 takes a free one", Value(|| listener::ADMIN_ADDRESS.to_string()), "where to listen"),
+    key("admin", "token", reference::ACCEPTED, Words("none: only on a loopback address"), "the secret that callers present as `Authorization: Bearer`"),
+
+    key("store", "kind", "`sled` or `memory`", Value(|| "sled".to_owned()), "an embedded database in a folder, or memory that is gone with the process"),
+    key("store", "path", "a path, from the manifest's folder, with `kind: sled`", Value(|| storage::STORE_PATH.to_owned()), "the sled database's folder"),
+    later("store", "url", "a reference to a `redis://` URL", "a Redis server that several gateways share"),
+    key("journal", "path", PATH, Words("`journal` beside the sled path; in memory when the store is"), "the journal's folder"),
+    key("cache", "path", PATH, Required, "the cache's folder"),
+
+    key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
+    key("trust", "unsigned", "`allow`, in environment `local`", Words("unsigned packs are refused"), "run packs that nobody signed"),
+
+    key("identity", "by", "a list of `host`", Value(|| "[host]".to_owned()), "in which order the tenant is looked for"),
+    later("identity", "header", "a mapping", "the tenant from a trusted proxy's header"),
+    later("identity", "jwt", "a mapping", "the tenant from a verified token"),
+    later("identity", "env", "a mapping", "the tenant from the process's environment"),
+
+    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins"),
+    key("tenants.*", "accounts", "a mapping from providers to lists of account ids", Words("every account"), "provider accounts that belong to the tenant; deliveries of others are refused"),
+    later("tenants.*", "rate", "a mapping", "a limit on requests for each tenant"),
+
+    key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
+    key("endpoints[]", "tenant", "the id of one of `tenants`", Required, "whose deliveries these are"),
+    key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
+    key("endpoints[]", "provider", "`slack`, `github` or `standard-webhooks`", Required, "which scheme verifies"),
+    key("endpoints[]", "host", HOST, Words("the tenant's hosts"), "a host of its own, within the tenant's"),
+    key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
+    key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`", Required, "what runs"),
+    key("endpoints[]", "secrets", "a mapping of `signing`", Required, "what verifies deliveries"),
+    key("endpoints[]", "options", "a mapping from options to texts, numbers, `true` or `false`", Words("the provider's own"), "what is not secret; `tollgate providers` lists each provider's"),
+    key("endpoints[]", "deliver", "`respond`", Value(|| "respond".to_owned()), "when the provider is answered: with the worker's answer"),
+    later("endpoints[]", "rate", "a mapping", "a limit on requests for each endpoint"),
+
+    key("endpoints[].secrets", "signing", "a list of references to secrets (`env://NAME`, `file://PATH`, or `{ ref, not_after }`), or one of them", Required, "verification keys, the newest first; each of them opens"),
+    later("endpoints[].secrets", "token", "a reference", "the token for calls of the provider's API"),
+    later("endpoints[].secrets", "verify", "a reference", "the token of the provider's handshake"),
+    key("endpoints[].secrets.signing[]", "ref", reference::ACCEPTED, Required, "where the secret lies"),
+    key("endpoints[].secrets.signing[]", "not_after", "a time such as `2026-01-31T00:00:00Z` (RFC 3339)", Words("for ever"), "when the secret stops opening"),
+
+    key("deployments[]", "id", ID, Required, "its name, once among the deployments"),
+    key("deployments[]", "tenant", "the id of one of `tenants`", Required, "whose it is"),
+    key("deployments[]", "routes", "a list of `{ host, path, access }`", Words("none"), "HTTP without a provider"),
+    key("deployments[]", "revisions", "a list of at least one `{ id, pack }`", Required, "immutable snapshots, of which `traffic` names the one that runs"),
+    key("deployments[]", "traffic", "a mapping from revision ids to basis points that sum to 10000", Words("all of it to the one revision"), "how much each revision gets; in this build one has all"),
+    key("deployments[]", "limits", "a mapping of limits", Words("the limits' own"), "what one call may use"),
+    key("deployments[]", "allow_outbound", "an empty list: calling out is not built yet", Value(|| "[]".to_owned()), "where the worker may call out to"),
+    key("deployments[]", "config", "a mapping from keys to texts, numbers, `true` or `false`", Words("empty"), "what `wasi:config/store` answers, as text"),
+    later("deployments[]", "secrets", "a mapping from names to references", "the secrets that the worker may read"),
+
+    key("deployments[].routes[]", "host", HOST, Required, "within the tenant's hosts"),
+    key("deployments[].routes[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins, and it is not stripped"),
+    key("deployments[].routes[]", "access", "`public`", Required, "who may call: anyone; there is no default"),
+
+    key("deployments[].revisions[]", "id", ID, Required, "its name, once in the deployment"),
+    key("deployments[].revisions[]", "pack", "the path of a `.gtpack` file, from the manifest's folder", Required, "what runs"),
+    later("deployments[].revisions[]", "overlays", "a list of packs", "packs laid over the main one"),
+    later("deployments[].revisions[]", "config", "a mapping", "configuration of a revision of its own"),
+    later("deployments[].revisions[]", "state_version", "an id", "state that revisions share"),
+
+    key("deployments[].limits", "memory", SIZE, Within { value: || Limits::MEMORY.to_string(), range: || shown_range(&Limits::MEMORY_RANGE, ToString::to_string).to_string() }, "the sum of a call's linear memories and tables"),
+    key("deployments[].limits", "cpu", DURATION, Within { value: || ShownDuration(Limits::CPU).to_string(), range: || shown_range(&Limits::CPU_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "a call's time on a CPU"),
+    key("deployments[].limits", "wall", DURATION, Within { value: || ShownDuration(Limits::WALL).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "from dispatch to the last byte of the answer"),
+    key("deployments[].limits", "concurrency", COUNT, Within { value: || Limits::CONCURRENCY.to_string(), range: || shown_range(&Limits::CONCURRENCY_RANGE, ToString::to_string).to_string() }, "calls at once"),
+    key("deployments[].limits", "queue", COUNT, Within { value: || "concurrency".to_owned(), range: || shown_range(&Limits::QUEUE_RANGE, ToString::to_string).to_string() }, "callers that may wait for a place; 0: none"),
+    key("deployments[].limits", "queue_wait", DURATION, Within { value: || ShownDuration(Limits::QUEUE_WAIT).to_string(), range: || shown_range(&Limits::QUEUE_WAIT_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "how long one of them waits"),
+    key("deployments[].limits", "body", SIZE, Within { value: || Limits::BODY.to_string(), range: || shown_range(&Limits::BODY_RANGE, ToString::to_string).to_string() }, "a request's body; an endpoint takes the smaller of this and its provider's"),
+    later("deployments[].limits", "breaker", "a mapping", "a circuit breaker"),
+    later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn each_key_stands_once_and_its_section_is_a_key() {
+        let mut seen = HashSet::new();
+        let paths: HashSet<_> = KEYS.iter().map(Key::path).collect();
+        for key in KEYS {
+            assert!(seen.insert(key.path()), "{} twice", key.path());
+            let parent = key.section.trim_end_matches("[]").trim_end_matches(".*");
+            assert!(parent.is_empty() || paths.contains(parent), "{}: no key {parent}", key.path());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What one call of a worker may use: the defaults, and how far an operator may move them.
+
+use super::{
+    context::Context,
+    value::{Fields, Value},
+};
+use crate::{
+    ByteSize,
+    report::shown,
+    unit::{ShownDuration, UnitError, parse_duration},
+};
+use std::{fmt, ops::RangeInclusive, time::Duration};
+
+/// What one call of a worker may use. Each has a default with a reason, see the constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sum of all linear memories and tables.
+    pub memory: ByteSize,
+    /// Time on a CPU.
+    pub cpu: Duration,
+    /// Time from dispatch to the last byte of the answer.
+    pub wall: Duration,
+    /// Calls at once.
+    pub concurrency: usize,
+    /// Callers that may wait for a place; defaults to `concurrency`.
+    pub queue: usize,
+    /// How long one of them waits.
+    pub queue_wait: Duration,
+    /// Request body.
+    pub body: ByteSize,
+}
+
+impl Limits {
+    /// 64 MiB: an ordinary worker uses 2 to 10; more would let a pool of 1,000 outgrow a small edge node.
+    pub const MEMORY: ByteSize = ByteSize::mib(64);
+    /// 50 ms: a webhook is parsed, looked up and answered in under 5; ten times that is a loop.
+    pub const CPU: Duration = Duration::from_millis(50);
+    /// 10 s: the longest that the chat providers wait, GitHub's.
+    pub const WALL: Duration = Duration::from_secs(10);
+    /// 256: a quarter of the default pool, so that four busy deployments fit.
+    pub const CONCURRENCY: usize = 256;
+    /// 500 ms: a caller that waited longer is better served by its own retry.
+    pub const QUEUE_WAIT: Duration = Duration::from_millis(500);
+    /// 1 MiB: twenty times the largest chat payload in the corpus.
+    pub const BODY: ByteSize = ByteSize::mib(1);
+
+    /// From one page of WebAssembly to all that its 32-bit addresses reach.
+    pub const MEMORY_RANGE: RangeInclusive<ByteSize> = ByteSize::kib(64)..=ByteSize::gib(4);
+    /// From the least that the clock of a busy node can tell apart to a minute: what computes longer is a job and belongs in a queue.
+    pub const CPU_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+    /// Up to an hour: the longest stream that a proxy in front would keep open.
+    pub const WALL_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+    /// Up to 16,384: each call reserves 4 GiB of addresses and a guard, and a process has 128 TiB.
+    pub const CONCURRENCY_RANGE: RangeInclusive<u64> = 1..=16_384;
+    /// Up to 65,536: each waiting caller holds a connection, and a node has about so many ports. 0: nobody waits.
+    pub const QUEUE_RANGE: RangeInclusive<u64> = 0..=65_536;
+    /// Up to a minute: no provider waits longer.
+    pub const QUEUE_WAIT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60);
+    /// Up to 256 MiB: an endpoint holds a body whole in memory while it is verified.
+    pub const BODY_RANGE: RangeInclusive<ByteSize> = ByteSize::bytes(1)..=ByteSize::mib(256);
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: Self::MEMORY,
+            cpu: Self::CPU,
+            wall: Self::WALL,
+            concurrency: Self::CONCURRENCY,
+            queue: Self::CONCURRENCY,
+            queue_wait: Self::QUEUE_WAIT,
+            body: Self::BODY,
+        }
+    }
+}
+
+/// Reads `deployments[].limits`.
+pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
+    let fields = value.fields("deployments[].limits", context)?;
+    let memory = size(&fields, "memory", Limits::MEMORY, Limits::MEMORY_RANGE, context);
+    let cpu = duration(&fields, "cpu", Limits::CPU, Limits::CPU_RANGE, context);
+    let wall = duration(&fields, "wall", Limits::WALL, Limits::WALL_RANGE, context);
+    let concurrency = count(&fields, "concurrency", Limits::CONCURRENCY, Limits::CONCURRENCY_RANGE, context);
+    let queue = count(&fields, "queue", concurrency.unwrap_or_default(), Limits::QUEUE_RANGE, context);
+    let queue_wait = duration(&fields, "queue_wait", Limits::QUEUE_WAIT, Limits::QUEUE_WAIT_RANGE, context);
+    let body = size(&fields, "body", Limits::BODY, Limits::BODY_RANGE, context);
+    Some(Limits {
+        memory: memory?,
+        cpu: cpu?,
+        wall: wall?,
+        concurrency: concurrency?,
+        queue: queue?,
+        queue_wait: queue_wait?,
+        body: body?,
+    })
+}
+
+fn size(fields: &Fields<'_>, name: &str, default: ByteSize, range: RangeInclusive<ByteSize>, context: &mut Context) -> Option<ByteSize> {
+    let Some(value) = fields.get(name) else { return Some(default) };
+    let size = with_unit(&value, ByteSize::parse, context)?;
+    within(&value, size, range, ByteSize::to_string, context)
+}
+
+fn duration(
+    fields: &Fields<'_>,
+    name: &str,
+    default: Duration,
+    range: RangeInclusive<Duration>,
+    context: &mut Context,
+) -> Option<Duration> {
+    let Some(value) = fields.get(name) else { return Some(default) };
+    let duration = with_unit(&value, parse_duration, context)?;
+    within(&value, duration, range, |duration| ShownDuration(*duration).to_string(), context)
+}
+
+fn count(fields: &Fields<'_>, name: &str, default: usize, range: RangeInclusive<u64>, context: &mut Context) -> Option<usize> {
+    let Some(value) = fields.get(name) else { return Some(default) };
+    let count = value.integer(context)?;
+    within(&value, count, range, u64::to_string, context).and_then(|count| usize::try_from(count).ok())
+}
+
+fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, UnitError>, context: &mut Context) -> Option<T> {
+    let text = value.text(context)?;
+    match parse(text) {
+        Ok(read) => Some(read),
+        Err(error) => value.refuse(format!("found {}, {error}", shown(text)), context),
+    }
+}
+
+fn within<T: PartialOrd>(
+    value: &Value<'_>,
+    found: T,
+    range: RangeInclusive<T>,
+    show: impl Fn(&T) -> String,
+    context: &mut Context,
+) -> Option<T> {
+    if range.contains(&found) {
+        return Some(found);
+    }
+    value.refuse(
+        format!(
+            "found {}, outside of {} to {}",
+            show(&found),
+            show(range.start()),
+            show(range.end())
+        ),
+        context,
+    )
+}
+
+/// A range as the document writes it.
+pub(super) fn shown_range<T>(range: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> impl fmt::Display {
+    format!("{} to {}", show(range.start()), show(range.end()))
+}

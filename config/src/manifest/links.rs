@@ -1,0 +1,236 @@
+//! What refers to what: ids, hosts and paths across the whole manifest.
+
+use super::{
+    Admin, Listener,
+    context::{Context, Located},
+    deployment, endpoint,
+    tenant::Tenants,
+};
+use crate::{
+    DeploymentId, TenantId,
+    pattern::{HostMap, HostPattern, PathPrefix},
+    report::{At, hint},
+};
+use std::{collections::HashMap, net::SocketAddr};
+
+/// Two listeners on one address cannot both start; port 0 is another each time.
+pub(super) fn addresses(listeners: &[Located<Listener>], admin: Option<&Located<Admin>>, context: &mut Context) {
+    let mut lines: HashMap<SocketAddr, usize> = HashMap::new();
+    let listeners = listeners.iter().map(|listener| (listener.value.address, &listener.at));
+    for (address, at) in listeners.chain(admin.map(|admin| (admin.value.address, &admin.at))) {
+        if address.port() == 0 {
+            continue;
+        }
+        match lines.get(&address) {
+            Some(line) => context
+                .report
+                .add(at, format!("`{address}` is taken by the listener in line {line}"), None),
+            None => {
+                lines.insert(address, at.line);
+            }
+        }
+    }
+}
+
+/// Checks all references between tenants, endpoints and deployments.
+pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployments: Option<&[deployment::Draft]>, context: &mut Context) {
+    let hosts = owners(tenants, context);
+    let known: HashMap<&str, Known<'_>> = tenants
+        .drafts
+        .iter()
+        .map(|tenant| (tenant.id.as_str(), Known::of(tenant)))
+        .collect();
+    let links = Links { tenants, known, hosts };
+
+    let mut deployed: HashMap<&str, Option<&TenantId>> = HashMap::new();
+    let mut ids = Once::new("deployment");
+    for deployment in deployments.unwrap_or_default() {
+        if let Some(id) = &deployment.id {
+            ids.see(id.value.as_str(), &id.at, context);
+            let tenant = deployment.tenant.as_ref().map(|tenant| &tenant.value);
+            deployed.entry(id.value.as_str()).or_insert(tenant);
+        }
+        links.tenant(deployment.tenant.as_ref(), context);
+    }
+
+    let mut places = HashMap::new();
+    let mut ids = Once::new("endpoint");
+    for endpoint in endpoints {
+        if let Some(id) = &endpoint.id {
+            ids.see(id.value.as_str(), &id.at, context);
+        }
+        links.tenant(endpoint.tenant.as_ref(), context);
+        if deployments.is_some() {
+            links.deployment(endpoint, &deployed, context);
+        }
+        if let (Some(host), Some(tenant)) = (&endpoint.host, &endpoint.tenant) {
+            if let Some(host) = host {
+                links.host(host, &tenant.value, context);
+            }
+            let host = host.as_ref().map(|host| &host.value);
+            once(&mut places, "endpoint", &tenant.value, host, endpoint.path.as_ref(), context);
+        }
+    }
+    for deployment in deployments.unwrap_or_default() {
+        let Some(tenant) = &deployment.tenant else { continue };
+        for route in &deployment.routes {
+            let Some(host) = &route.host else { continue };
+            links.host(host, &tenant.value, context);
+            once(&mut places, "route", &tenant.value, Some(&host.value), route.path.as_ref(), context);
+        }
+    }
+}
+
+/// Which tenant has which pattern; the same one twice is an error.
+fn owners<'t>(tenants: &'t Tenants, context: &mut Context) -> HostMap<Option<(&'t TenantId, usize)>> {
+    let mut hosts: HostMap<Option<(&TenantId, usize)>> = HostMap::default();
+    for tenant in &tenants.drafts {
+        for host in &tenant.hosts {
+            let owner = hosts.entry(&host.value);
+            match owner {
+                Some((first, line)) if **first == tenant.id => {
+                    let message = format!("host `{}` stands here twice, first in line {line}", host.value);
+                    context.report.add(&host.at, message, None);
+                }
+                Some((first, line)) => {
+                    let message = format!("host `{}` belongs to tenant `{first}` already, in line {line}", host.value);
+                    context.report.add(&host.at, message, None);
+                }
+                None => *owner = Some((&tenant.id, host.at.line)),
+            }
+        }
+    }
+    hosts
+}
+
+/// What is known of a tenant that others refer to.
+struct Known<'t> {
+    hosts: &'t [Located<HostPattern>],
+    /// Whether all of its hosts could be read.
+    whole: bool,
+}
+
+impl<'t> Known<'t> {
+    fn of(tenant: &'t super::tenant::Draft) -> Self {
+        Self {
+            hosts: &tenant.hosts,
+            whole: !tenant.hosts_broken,
+        }
+    }
+}
+
+struct Links<'t> {
+    tenants: &'t Tenants,
+    known: HashMap<&'t str, Known<'t>>,
+    hosts: HostMap<Option<(&'t TenantId, usize)>>,
+}
+
+impl Links<'_> {
+    /// The tenant must exist.
+    fn tenant(&self, tenant: Option<&Located<TenantId>>, context: &mut Context) {
+        let Some(Located { value, at }) = tenant else { return };
+        if !self.tenants.broken && !self.known.contains_key(value.as_str()) {
+            let ids = self.tenants.drafts.iter().map(|tenant| tenant.id.as_str());
+            context
+                .report
+                .add(at, format!("no tenant `{value}`"), Some(hint(value.as_str(), ids)));
+        }
+    }
+
+    /// The deployment must exist and be the same tenant's.
+    fn deployment(&self, endpoint: &endpoint::Draft, deployed: &HashMap<&str, Option<&TenantId>>, context: &mut Context) {
+        let Some(Located { value, at }) = &endpoint.deployment else {
+            return;
+        };
+        match (deployed.get(value.as_str()), &endpoint.tenant) {
+            (None, _) => missing_deployment(value, at, deployed, context),
+            (Some(Some(owner)), Some(tenant)) if **owner != tenant.value => {
+                let message = format!(
+                    "deployment `{value}` is tenant `{owner}`'s, this endpoint tenant `{}`'s",
+                    tenant.value
+                );
+                context.report.add(at, message, None);
+            }
+            _ => {}
+        }
+    }
+
+    /// The host must lie within the tenant's hosts, and no other tenant's more specific host may have been carved out around it.
+    fn host(&self, host: &Located<HostPattern>, tenant: &TenantId, context: &mut Context) {
+        let Some(known) = self.known.get(tenant.as_str()) else { return };
+        let owner = self.hosts.covering(&host.value).find_map(Option::as_ref);
+        match owner {
+            Some((owner, _)) if *owner == tenant => {}
+            // An unreadable host of its own may be the one.
+            _ if !known.whole => {}
+            Some((owner, line)) => {
+                let message = format!("host `{}` belongs to tenant `{owner}`, by line {line}", host.value);
+                context.report.add(&host.at, message, Some(own_hosts(tenant, known)));
+            }
+            None => {
+                let message = format!("host `{}` does not lie within its tenant's hosts", host.value);
+                context.report.add(&host.at, message, Some(own_hosts(tenant, known)));
+            }
+        }
+    }
+}
+
+fn missing_deployment(id: &DeploymentId, at: &At, deployed: &HashMap<&str, Option<&TenantId>>, context: &mut Context) {
+    let mut ids: Vec<_> = deployed.keys().copied().collect();
+    ids.sort_unstable();
+    context
+        .report
+        .add(at, format!("no deployment `{id}`"), Some(hint(id.as_str(), ids.iter().copied())));
+}
+
+fn own_hosts(tenant: &TenantId, known: &Known<'_>) -> String {
+    let hosts: Vec<_> = known.hosts.iter().map(|host| host.value.to_string()).collect();
+    format!("tenant `{tenant}` has {}", crate::report::listed(hosts.iter().map(String::as_str)))
+}
+
+/// Finds ids that stand twice.
+struct Once<'t> {
+    what: &'static str,
+    lines: HashMap<&'t str, usize>,
+}
+
+impl<'t> Once<'t> {
+    fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            lines: HashMap::new(),
+        }
+    }
+
+    fn see(&mut self, id: &'t str, at: &At, context: &mut Context) {
+        match self.lines.get(id) {
+            Some(line) => context
+                .report
+                .add(at, format!("{} `{id}` stands here twice, first in line {line}", self.what), None),
+            None => {
+                self.lines.insert(id, at.line);
+            }
+        }
+    }
+}
+
+type Places<'t> = HashMap<(&'t TenantId, Option<&'t HostPattern>, &'t PathPrefix), (&'static str, usize)>;
+
+/// At one host and path stands one endpoint or one route; where both stood, the route would never be reached.
+fn once<'t>(
+    places: &mut Places<'t>,
+    what: &'static str,
+    tenant: &'t TenantId,
+    host: Option<&'t HostPattern>,
+    path: Option<&'t Located<PathPrefix>>,
+    context: &mut Context,
+) {
+    let Some(Located { value, at }) = path else { return };
+    if let Some((first, line)) = places.get(&(tenant, host, value)) {
+        let host = host.map_or_else(|| "its tenant's hosts".to_owned(), |host| format!("`{host}`"));
+        let message = format!("{what} at {host} and `{}`, where the {first} in line {line} stands", value.as_str());
+        context.report.add(at, message, None);
+        return;
+    }
+    places.insert((tenant, host, value), (what, at.line));
+}
