@@ -256,7 +256,14 @@ mod tests {
             Ok(false)
         );
         assert_eq!(check(Provider::StandardWebhooks, "whsec_AAAA"), Ok(true), "short: a warning");
-        for wrong in ["whsec_", "whsec_!", "whsk_AAAA", "whpk_AAAA", "plain text"] {
+        for wrong in [
+            "whsec_",
+            "whsec_!",
+            "whsk_AAAA",
+            "whpk_AAAA",
+            "whpk_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "plain text",
+        ] {
             let error = check(Provider::StandardWebhooks, wrong).err().map(|error| error.to_string());
             assert!(error.is_some_and(|error| !error.contains(wrong)), "{wrong}");
         }

@@ -9,4 +9,5 @@ mod properties;
 mod schema;
 mod seeds;
 mod sending;
+mod standard_webhooks;
 mod vectors;
