@@ -1,8 +1,8 @@
 //! The journal: what is promised, on redb, synced by group commit.
 //!
-//! One thread writes ([`writer`]): it takes whatever is waiting, commits it with one fsync and answers all of it. What waits
-//! is visible at once ([`pending`]), so that a delivery that is done stays done while its commit is on the way, and while a
-//! full disk refuses it. The file and its tables are in [`file`].
+//! One thread writes (`writer`): it takes whatever is waiting, commits it with one fsync and answers all of it. What waits
+//! is visible at once (`pending`), so that a delivery that is done stays done while its commit is on the way, and while a
+//! full disk refuses it. The file and its tables are in `file`.
 
 mod file;
 mod pending;
