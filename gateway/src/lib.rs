@@ -3,10 +3,13 @@
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
 //! request, in one function), and what that way calls: `route`, `identity`, `admit`, `dispatch`, [`respond`]. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
-//! `tasks`.
+//! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
+pub mod cli;
+pub mod demo;
 pub mod gateway;
+pub mod logging;
 pub mod respond;
 pub mod secrets;
 

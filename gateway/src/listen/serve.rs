@@ -69,6 +69,12 @@ pub(crate) struct Activity {
     patience: Patience,
 }
 
+impl Default for Activity {
+    fn default() -> Self {
+        Self::new(Patience::new(STALL))
+    }
+}
+
 impl Activity {
     fn new(patience: Patience) -> Self {
         Self {

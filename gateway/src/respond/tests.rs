@@ -1,1 +1,100 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use super::*;
+use http_body_util::BodyExt;
+use std::collections::BTreeSet;
 
+fn all() -> Vec<(Refused, u16)> {
+    let call = Refused::Call;
+    let secret = || "a secret detail".to_owned();
+    let mut all = vec![
+        (Refused::BadTarget("x"), 400),
+        (Refused::BadHost("x"), 400),
+        (Refused::Misdirected, 421),
+        (Refused::HeadersTooLarge, 431),
+        (Refused::UriTooLong, 414),
+        (Refused::NotRouted, 404),
+        (
+            Refused::WrongMethod {
+                allow: HeaderValue::from_static("GET, POST"),
+            },
+            405,
+        ),
+        (Refused::BodyTooLarge, 413),
+        (Refused::BodySlow, 408),
+        (Refused::BodyBroken(secret()), 400),
+        (Refused::UnknownAccount, 403),
+        (Refused::Batch(2), 503),
+        (Refused::DedupeFull, 503),
+        (Refused::Journal(secret()), 503),
+        (Refused::FirstStillRuns, 503),
+        (Refused::NotReady, 503),
+        (call(CallError::Saturated("the pool")), 503),
+        (call(CallError::Cpu), 504),
+        (call(CallError::Wall), 504),
+        (call(CallError::Trap(secret())), 502),
+        (call(CallError::NoAnswer), 502),
+        (call(CallError::ErrorCode(secret())), 502),
+        (call(CallError::Headers(secret())), 502),
+        (call(CallError::Host(secret())), 503),
+        (Refused::AnswerTooLarge, 502),
+        (Refused::AnswerStatus(101), 502),
+    ];
+    for reason in Reason::ALL {
+        let status = match reason {
+            Reason::DuplicateHeader | Reason::Unparsable => 400,
+            Reason::UnsupportedEncoding => 415,
+            _ => 401,
+        };
+        all.push((Refused::Ingress(Refusal { reason, detail: secret() }), status));
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_status_and_tells_nothing_else() {
+    let id = RequestId::from_number(7);
+    for (refusal, status) in all() {
+        let response = refused(&refusal, &id);
+        assert_eq!(response.status().as_u16(), status, "{refusal:?}");
+        assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{refusal:?}");
+        assert_eq!(response.headers().contains_key(ALLOW), status == 405, "{refusal:?}");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let words = StatusCode::from_u16(status)
+            .unwrap()
+            .canonical_reason()
+            .unwrap()
+            .to_lowercase()
+            .replace([' ', '-'], "_");
+        assert_eq!(body, serde_json::json!({"error": words, "request_id": id.as_str()}), "{refusal:?}");
+    }
+}
+
+#[test]
+fn codes_are_stable_words_that_no_two_refusals_share() {
+    let codes: Vec<_> = all().iter().map(|(refusal, _)| refusal.code()).collect();
+    let different: BTreeSet<_> = codes.iter().copied().collect();
+    assert_eq!(different.len(), codes.len(), "{codes:?}");
+    for code in different {
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
+    }
+}
+
+#[test]
+fn the_same_fault_has_one_code_wherever_it_is_found() {
+    for (one, other) in [
+        (Refused::BodyTooLarge, Refused::Call(CallError::BodyTooLarge)),
+        (Refused::BodySlow, Refused::Call(CallError::BodyTooSlow)),
+        (Refused::Call(CallError::Wall), Refused::AnswerBroken(CallError::Wall)),
+    ] {
+        assert_eq!((one.status(), one.code()), (other.status(), other.code()));
+    }
+}
+
+#[tokio::test]
+async fn a_proxys_request_id_cannot_break_the_json() {
+    let id = RequestId::from_proxy(&HeaderValue::from_static(r#"a"b\c"#)).unwrap();
+    let body = refused(&Refused::NotRouted, &id).into_body().collect().await.unwrap().to_bytes();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["request_id"], r#"a"b\c"#);
+}

@@ -1,1 +1,148 @@
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+use super::*;
+use crate::{
+    metrics::Metrics,
+    snapshot::{Deployment, State},
+};
+use http::HeaderValue;
+use std::{collections::BTreeMap, time::Duration};
+use tollgate_config::{
+    DeploymentId, EndpointId, EnvId, TenantCtx,
+    manifest::{Limits, Provider},
+};
+use tollgate_ingress::{Keys, Scheme};
 
+/// `id host path`; an endpoint's host may be `-`.
+fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], routes: &[(&str, &str, &str, &str)]) -> Table {
+    let mut hosts = TenantHosts::default();
+    for (tenant, patterns) in tenants {
+        for pattern in *patterns {
+            hosts.add(&HostPattern::parse(pattern).unwrap(), &TenantId::new(tenant).unwrap());
+        }
+    }
+    let metrics = Metrics::new().unwrap();
+    let mut table = Table::new(hosts);
+    for (tenant, id, host, path) in endpoints {
+        let deployment = deployment(tenant, id);
+        let endpoint = Endpoint {
+            id: EndpointId::new(id).unwrap(),
+            tenant: deployment.tenant.clone(),
+            provider: Provider::Slack,
+            scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
+            keys: Keys::default(),
+            accounts: None,
+            allow: HeaderValue::from_static("POST"),
+            body_limit: 1,
+            horizon: Duration::from_secs(1),
+            deployment,
+            counters: metrics.endpoint(&EndpointId::new(id).unwrap(), 0).unwrap(),
+        };
+        let host = (*host != "-").then(|| HostPattern::parse(host).unwrap());
+        table.add_endpoint(host.as_ref(), &PathPrefix::parse(path).unwrap(), Arc::new(endpoint));
+    }
+    for (tenant, id, host, path) in routes {
+        let route = Route {
+            access: Access::Public,
+            deployment: deployment(tenant, id),
+        };
+        table.add_route(
+            &HostPattern::parse(host).unwrap(),
+            &PathPrefix::parse(path).unwrap(),
+            Arc::new(route),
+        );
+    }
+    table
+}
+
+fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
+    let tenant = TenantCtx {
+        tenant_id: TenantId::new(tenant).unwrap(),
+        env_id: EnvId::new("local").unwrap(),
+        team_id: None,
+    };
+    Arc::new(Deployment {
+        id: DeploymentId::new(id).unwrap(),
+        tenant,
+        limits: Limits::default(),
+        state: State::Failed { revision: None },
+    })
+}
+
+fn found(table: &Table, method: &Method, host: &str, path: &str) -> String {
+    match table.find(host, path, method) {
+        Ok(Arrival::Endpoint(endpoint)) => endpoint.id.to_string(),
+        Ok(Arrival::Public(public)) => public.route().deployment.id.to_string(),
+        Err(refused) => refused.code().to_owned(),
+    }
+}
+
+#[test]
+fn the_most_specific_place_wins() {
+    let table = table(
+        &[
+            ("acme", &["*.example.com", "example.com"]),
+            ("beta", &["beta.example.com"]),
+            ("addr", &["127.0.0.1"]),
+        ],
+        &[
+            ("acme", "events", "-", "/slack/events"),
+            ("acme", "deeper", "-", "/slack/events/deep"),
+            ("acme", "own-host", "bot.example.com", "/slack"),
+        ],
+        &[
+            ("acme", "site", "*.example.com", "/"),
+            ("acme", "shop", "shop.example.com", "/"),
+            ("acme", "shop-api", "shop.example.com", "/api"),
+            ("acme", "wide-api", "*.example.com", "/api/v2"),
+            ("acme", "hidden", "*.example.com", "/slack/events"),
+            ("beta", "beta", "beta.example.com", "/only"),
+            ("addr", "address", "127.0.0.1", "/"),
+        ],
+    );
+    for (host, path, place) in [
+        // Endpoints answer on all of the tenant's hosts, and come before routes.
+        ("a.example.com", "/slack/events", "events"),
+        ("example.com", "/slack/events", "events"),
+        ("a.example.com", "/slack/events/x", "events"),
+        ("a.example.com", "/slack/events/deep/x", "deeper"),
+        ("bot.example.com", "/slack/events", "own-host"),
+        // Whole segments; the path's bytes as they stand.
+        ("a.example.com", "/slack/eventsx", "site"),
+        ("a.example.com", "/slack/events/", "events"),
+        ("a.example.com", "/SLACK/events", "site"),
+        ("a.example.com", "/slack//events", "site"),
+        ("a.example.com", "//slack/events", "site"),
+        ("a.example.com", "/x/../slack/events", "site"),
+        ("a.example.com", "/slack%2fevents", "site"),
+        ("a.example.com", "/", "site"),
+        // The more specific host first, then the longer path.
+        ("shop.example.com", "/", "shop"),
+        ("shop.example.com", "/api", "shop-api"),
+        ("shop.example.com", "/api/v2/x", "shop-api"),
+        ("x.example.com", "/api/v2/x", "wide-api"),
+        // One tenant's wildcard does not reach into another's name.
+        ("beta.example.com", "/only", "beta"),
+        ("beta.example.com", "/", "not_routed"),
+        ("beta.example.com", "/slack/events", "not_routed"),
+        // An endpoint's tenant has the host, but no route there.
+        ("example.com", "/", "not_routed"),
+        ("127.0.0.1", "/x", "address"),
+        ("nobody.example", "/", "not_routed"),
+        ("a.example.com", "*", "not_routed"),
+        ("a.example.com", "", "not_routed"),
+    ] {
+        assert_eq!(found(&table, &Method::POST, host, path), place, "{host} {path}");
+    }
+    assert_eq!(found(&table, &Method::PUT, "a.example.com", "/slack/events"), "wrong_method");
+    assert_eq!(found(&table, &Method::PUT, "a.example.com", "/"), "site");
+}
+
+#[test]
+fn a_path_of_slashes_costs_no_more_than_the_deepest_prefix() {
+    let mut paths = ByPath::default();
+    paths.insert(&PathPrefix::parse("/a").unwrap(), 1);
+    paths.insert(&PathPrefix::parse("/").unwrap(), 0);
+    assert_eq!(paths.longest(&"/".repeat(8000)), Some(&0));
+    assert_eq!(paths.longest(&format!("/a{}", "/".repeat(8000))), Some(&1));
+    assert_eq!(ByPath::<u8>::default().longest("/"), None);
+}
