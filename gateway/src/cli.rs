@@ -13,7 +13,7 @@ pub mod report;
 mod send;
 pub mod serve;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use report::{Failure, Format, Name, Outcome};
 use std::{ffi::OsString, process::ExitCode};
 
@@ -103,8 +103,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             format,
             command: parsed.command,
         }),
-        Err(error) if error.use_stderr() => Err(format.report(Name::UNKNOWN, Err(Failure::usage(error.render())))),
-        Err(help) => Err(report::print(&help.render().to_string())),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => report::print(&error.render().to_string()),
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => report::help(&error.render().to_string()),
+            _ => format.report(Name::UNKNOWN, Err(Failure::usage(error.render()))),
+        }),
     }
 }
 

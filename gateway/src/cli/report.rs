@@ -227,6 +227,13 @@ pub(crate) fn print(text: &str) -> ExitCode {
     if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Prints to stderr what could have been typed, where nothing was.
+pub(crate) fn help(text: &str) -> ExitCode {
+    // As in `fail`: with stderr gone, the status still says it.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    ExitCode::from(USAGE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,8 @@ const ACCEPTED: u16 = 200;
 const UNVERIFIED: u16 = 401;
 /// What a method that the provider does not use is answered with.
 const WRONG_METHOD: u16 = 405;
+/// What a body over the provider's limit is answered with.
+const BODY_TOO_LARGE: u16 = 413;
 
 /// What the gate makes of a request. Speaks of verification alone: what is verified and cannot be parsed is accepted, with the parser's
 /// error beside it.
@@ -41,6 +43,14 @@ impl Verdict {
             return Self::Reject {
                 code: WRONG_METHOD,
                 reason: "wrong_method",
+                detail,
+            };
+        }
+        if request.body.len() > scheme.body_limit().as_usize() {
+            let detail = format!("{} sends at most {}", scheme.provider().as_str(), scheme.body_limit());
+            return Self::Reject {
+                code: BODY_TOO_LARGE,
+                reason: "body_too_large",
                 detail,
             };
         }
