@@ -45,6 +45,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let work = root.join("target/compare");
     fs::create_dir_all(&work)?;
 
+    // Before the first contender, so that its load average tells whether the machine was idle.
+    let machine = machine::describe(root)?;
     let mut absent = Vec::new();
     let contenders = contender::start(root, &work, &gateway, &mut absent)?;
     let load = load::Load::new(&work, options.seconds, CONNECTIONS)?;
@@ -56,11 +58,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let both: Vec<_> = contenders.into_iter().filter(Contender::verifies).collect();
     let slack = Job {
         name: "slack",
-        what: "plain HTTP/1.1, a Slack message signed for its round, verified (window 300 s), deduplicated in memory, counted, answered as JSON",
+        what: "plain HTTP/1.1, `POST /slack/events`: distinct Slack messages, signed anew for each round and none sent twice; verified (window 300 s), deduplicated and counted in memory, answered as JSON",
         results: measure("slack", options.rounds, &both, |contender| load.slack(contender))?,
     };
     let report = Report {
-        machine: machine::describe(root)?,
+        machine,
         rounds: options.rounds,
         seconds: options.seconds,
         connections: CONNECTIONS,

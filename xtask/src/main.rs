@@ -2,7 +2,11 @@
 //!
 //! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`]; [`process`] starts programs.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "a program for people: what it does goes to the terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people: what it does goes to the terminal"
+)]
 
 mod compare;
 mod demo;
@@ -13,7 +17,10 @@ mod test;
 mod toolchain;
 
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "What a developer of Tollgate runs")]
@@ -42,9 +49,19 @@ enum Task {
     Compare(compare::Options),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run(Command::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
     let root = root();
-    match Command::parse().task {
+    match task {
         Task::Demo { arguments } => demo::run(&root, &arguments),
         Task::Test => test::run(&root),
         Task::Samples { build_std } => samples::build(&root, build_std),

@@ -169,7 +169,7 @@ impl Report {
         )?;
         writeln!(
             out,
-            "- Machine: {}, {} cores, {}, Linux {}; load before the report: {}",
+            "- Machine: {}, {} cores, {}, Linux {}; load average before: {}",
             machine("cpu"),
             machine("cores"),
             machine("memory"),

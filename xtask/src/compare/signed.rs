@@ -2,7 +2,7 @@
 
 use super::contender::SECRET;
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     io::Write,
     time::{SystemTime, UNIX_EPOCH},
@@ -19,7 +19,7 @@ pub(crate) struct Round {
     /// From a user of its own, so that its answer is known.
     pub(crate) first: Vec<u8>,
     /// The first one's answer.
-    pub(crate) answer: String,
+    pub(crate) answer: Value,
     /// The others, each ended by a zero byte.
     pub(crate) rest: Vec<u8>,
 }
@@ -44,7 +44,7 @@ impl Round {
         request(&mut first, host, &user, &name, &key, since.as_secs())?;
         Ok(Self {
             first,
-            answer: json!({ "text": text(&name), "count": 1 }).to_string(),
+            answer: json!({ "text": text(&name), "count": 1 }),
             rest,
         })
     }
