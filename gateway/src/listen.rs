@@ -1,8 +1,9 @@
 //! From sockets to requests: accept, TLS, HTTP/1.1 and HTTP/2, each with its limits and its deadlines.
 //!
 //! In reading order: [`tcp`] (bind, accept, caps), [`tls`] (certificates, handshake), [`serve`] (one connection's life), [`stall`] (a peer that does
-//! not read).
+//! not read), [`bare`] (answers that hyper makes by itself).
 
+pub(crate) mod bare;
 pub(crate) mod serve;
 pub(crate) mod stall;
 pub(crate) mod tcp;

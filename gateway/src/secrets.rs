@@ -149,7 +149,7 @@ pub fn read(place: &str, reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, Se
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::{
     Peer, Terms,
+    bare::{Named, Quiet},
     stall::{Patience, Stall},
 };
-use crate::{edge, gate::Gate};
+use crate::{edge, gate::Gate, metrics::Metrics};
 use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -138,6 +139,22 @@ pub(crate) async fn encrypted(stream: TlsStream<TcpStream>, address: SocketAddr,
     .await;
 }
 
+/// A connection as [`Named`] sees it.
+struct Connection {
+    peer: Arc<Peer>,
+    gate: Arc<Gate>,
+}
+
+impl Quiet for Connection {
+    fn is_quiet(&self) -> bool {
+        self.peer.activity.running.load(Relaxed) == 0
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.gate.metrics
+    }
+}
+
 enum Version {
     H1,
     H2,
@@ -150,6 +167,10 @@ where
 {
     let patience = Patience::new(STALL);
     let peer = Arc::new(peer(Activity::new(patience.clone())));
+    let quiet = Arc::new(Connection {
+        peer: peer.clone(),
+        gate: gate.clone(),
+    });
     let service = service_fn(|request| edge::answer(gate.clone(), peer.clone(), request));
     let builder = builder(gate);
     let builder = match version {
@@ -157,7 +178,7 @@ where
         Version::H2 => builder.http2_only(),
         Version::Either => builder,
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Stall::new(stream, patience)), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Named::new(Stall::new(stream, patience), quiet)), service));
     let stopping = gate.tasks.stopping();
     let mut leaving = false;
     let mut seen = 0;
