@@ -62,14 +62,15 @@ async fn connect(target: &Target) -> io::Result<TcpStream> {
         Some(known) => known,
         None => lookup_host((target.host.as_str(), target.port)).await?.collect(),
     };
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut failed = None;
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return stream.set_nodelay(true).map(|()| stream),
-            Err(error) => failed = io::Error::new(error.kind(), format!("{address}: {error}")),
+            // The first is told: it is the address that people expect.
+            Err(error) => failed = failed.or_else(|| Some(io::Error::new(error.kind(), format!("{address}: {error}")))),
         }
     }
-    Err(failed)
+    Err(failed.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 async fn exchange<S>(target: &Target, stream: S, signed: Signed, begun: Instant) -> Result<Answer, Failure>

@@ -1,0 +1,65 @@
+//! Runs the binary.
+
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    process::{Command, Output},
+};
+
+/// One command line, with nothing in its environment but what it is given.
+pub struct Tollgate(Command);
+
+/// What came of it.
+pub struct Told {
+    pub status: i32,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn tollgate<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Tollgate {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command.args(arguments).env_clear();
+    Tollgate(command)
+}
+
+impl Tollgate {
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.0.arg(argument);
+        self
+    }
+
+    pub fn run(mut self) -> Told {
+        let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
+        Told {
+            status: status.code().expect("it ended by itself"),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+
+    /// With `--json`; the result.
+    pub fn result(self) -> Value {
+        let told = self.arg("--json").run();
+        assert_eq!(told.status, 0, "{}", told.err);
+        let answer: Value = serde_json::from_str(&told.out).unwrap();
+        assert_eq!(told.out.matches('\n').count(), 1, "one line: {}", told.out);
+        answer["result"].clone()
+    }
+
+    /// With `--json`; kind and message of the error.
+    pub fn error(self) -> (String, String) {
+        let told = self.arg("--json").run();
+        assert_ne!(told.status, 0, "{}", told.out);
+        let answer: Value = serde_json::from_str(&told.err).unwrap_or_else(|error| panic!("{error}: {}", told.err));
+        for name in ["op", "noun"] {
+            assert!(answer[name].is_string(), "{answer}");
+        }
+        let text = |name: &str| answer["error"][name].as_str().expect("kind and message").to_owned();
+        (text("kind"), text("message"))
+    }
+}
