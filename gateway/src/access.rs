@@ -74,6 +74,7 @@ impl Entry {
             None
         };
         peer.activity.enter();
+        gate.metrics.requests.inc();
         Self {
             gate: gate.clone(),
             peer: peer.clone(),
@@ -201,6 +202,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.peer.activity.leave();
+        self.gate.metrics.requests.dec();
         if self.status.is_none() {
             // The client went away before there was an answer.
             self.code.get_or_insert("client_gone");

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     rejected: IntCounterVec,
     deliveries: IntCounterVec,
     key_matches: IntCounterVec,
+    /// Requests whose answer has not ended.
+    pub(crate) requests: IntGauge,
     /// Open connections.
     pub(crate) connections: IntGauge,
     /// Connections taken.
@@ -78,6 +80,8 @@ impl Metrics {
         registry.register(Box::new(duration.clone()))?;
         let connections = IntGauge::new("tollgate_connections", "Open connections of the public listeners.")?;
         registry.register(Box::new(connections.clone()))?;
+        let requests = IntGauge::new("tollgate_requests", "Requests whose answer has not ended.")?;
+        registry.register(Box::new(requests.clone()))?;
         let accepted = IntCounter::new("tollgate_connections_total", "Connections that the public listeners took.")?;
         registry.register(Box::new(accepted.clone()))?;
         Ok(Self {
@@ -110,6 +114,7 @@ impl Metrics {
                 "Which of an endpoint's keys opened a request, from 0.",
                 &["endpoint", "key"],
             )?,
+            requests,
             connections,
             accepted,
             connections_refused: counters(
