@@ -1,7 +1,7 @@
 //! Collecting what is wrong with a file, and the words to say it in.
 
 use crate::{ManifestError, ManifestErrors, Place};
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Display, path::PathBuf, sync::Arc};
 
 /// Errors kept of one file. Nobody reads more in one go, and a file of 4 MiB could otherwise make millions of them.
 const MAX_ERRORS: usize = 1_000;
@@ -11,6 +11,8 @@ const MAX_SHOWN: usize = 60;
 const MAX_COMPARED: usize = 40;
 /// A word that is not so near to any known one gets no suggestion (Jaro-Winkler, 0 to 1).
 const NEAR: f64 = 0.8;
+/// Known words that are compared: a manifest of 40,000 unknown tenants must not compare each with 40,000 others.
+const MAX_CANDIDATES: usize = 200;
 /// Known words listed in a hint.
 const MAX_LISTED: usize = 20;
 
@@ -117,21 +119,28 @@ pub(crate) fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
     if found.len() > MAX_COMPARED {
         return None;
     }
-    let scored = known.into_iter().map(|word| (strsim::jaro_winkler(word, found), word));
+    let scored = known
+        .into_iter()
+        .take(MAX_CANDIDATES)
+        .map(|word| (strsim::jaro_winkler(word, found), word));
     scored
         .filter(|(score, _)| *score >= NEAR)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, word)| word)
 }
 
-/// `did you mean …` where a known word is near, then all of them.
+/// `did you mean …` where a known word is near, then all that are accepted.
 pub(crate) fn hint<'k>(found: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> String {
     let near = nearest(found, known.clone()).map(|word| format!("did you mean `{word}`? "));
-    format!("{}accepted: {}", near.unwrap_or_default(), listed(known))
+    let known = listed(known);
+    if known.is_empty() {
+        return "there are none".to_owned();
+    }
+    format!("{}accepted: {known}", near.unwrap_or_default())
 }
 
 /// Words in backticks, at most [`MAX_LISTED`] of them.
-pub(crate) fn listed<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+pub(crate) fn listed(words: impl IntoIterator<Item = impl Display>) -> String {
     let mut words = words.into_iter();
     let mut out: Vec<_> = words.by_ref().take(MAX_LISTED).map(|word| format!("`{word}`")).collect();
     if words.next().is_some() {

@@ -71,8 +71,8 @@ enum State<'t> {
 enum Key<'t> {
     /// It is a key itself.
     Next,
-    /// To this key.
-    Named(Cow<'t, str>, At),
+    /// To this key, which stands at this line and column.
+    Named(Cow<'t, str>, usize, usize),
     /// Nowhere: its key was refused.
     Refused,
 }
@@ -97,8 +97,8 @@ impl<'t, 'r> Loader<'t, 'r> {
             match next {
                 Ok((event, span)) => self.take(event, span)?,
                 Err(error) => {
-                    let at = self.at(error.marker().line(), error.marker().col());
-                    self.report.add(&at, format!("this is no YAML: {}", error.info()), None);
+                    let (line, column) = position(*error.marker());
+                    self.refuse(line, column, format!("this is no YAML: {}", error.info()));
                     return None;
                 }
             }
@@ -111,18 +111,17 @@ impl<'t, 'r> Loader<'t, 'r> {
 
     /// Takes one event. `None` when the rest is not worth reading.
     fn take(&mut self, event: Event<'t>, span: Span) -> Option<()> {
-        let at = self.at(span.start.line(), span.start.col());
-        let (line, column) = (at.line, at.column);
+        let (line, column) = position(span.start);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
                 if self.root.is_some() {
-                    self.report.add(&at, "a second document begins, a manifest is one", None);
+                    self.refuse(line, column, "a second document begins, a manifest is one");
                     return None;
                 }
             }
             Event::Alias(_) => {
-                self.report.add(&at, "aliases are not read: write the value out", None);
+                self.refuse(line, column, "aliases are not read: write the value out");
                 self.put(Node {
                     line,
                     column,
@@ -131,7 +130,7 @@ impl<'t, 'r> Loader<'t, 'r> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
-                let kind = if self.is_bare(&at, anchor, tag.is_some()) {
+                let kind = if self.is_bare(line, column, anchor, tag.is_some()) {
                     Kind::Scalar { text, plain }
                 } else {
                     Kind::Broken
@@ -139,13 +138,13 @@ impl<'t, 'r> Loader<'t, 'r> {
                 self.put(Node { line, column, kind });
             }
             Event::SequenceStart(anchor, tag) => {
-                self.is_bare(&at, anchor, tag.is_some());
-                self.start(at, State::List(Vec::new()))?;
+                self.is_bare(line, column, anchor, tag.is_some());
+                self.start(line, column, State::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
-                self.is_bare(&at, anchor, tag.is_some());
+                self.is_bare(line, column, anchor, tag.is_some());
                 let (entries, lines, key) = (Vec::new(), HashMap::new(), Key::Next);
-                self.start(at, State::Map { entries, lines, key })?;
+                self.start(line, column, State::Map { entries, lines, key })?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(Open { line, column, state }) = self.open.pop() {
@@ -160,31 +159,27 @@ impl<'t, 'r> Loader<'t, 'r> {
         Some(())
     }
 
-    fn is_bare(&mut self, at: &At, anchor: usize, tagged: bool) -> bool {
+    fn is_bare(&mut self, line: usize, column: usize, anchor: usize, tagged: bool) -> bool {
         if anchor != 0 {
-            self.report
-                .add(at, "anchors are not read: write the value out where it is needed", None);
+            self.refuse(line, column, "anchors are not read: write the value out where it is needed");
         }
         if tagged {
-            self.report.add(at, "tags are not read: write the value without", None);
+            self.refuse(line, column, "tags are not read: write the value without");
         }
         anchor == 0 && !tagged
     }
 
-    fn start(&mut self, at: At, state: State<'t>) -> Option<()> {
+    fn start(&mut self, line: usize, column: usize, state: State<'t>) -> Option<()> {
         if self.open.len() >= MAX_DEPTH {
-            self.report.add(&at, format!("nested deeper than {MAX_DEPTH} levels"), None);
+            self.refuse(line, column, format!("nested deeper than {MAX_DEPTH} levels"));
             return None;
         }
-        let (line, column) = (at.line, at.column);
         self.open.push(Open { line, column, state });
         Some(())
     }
 
     /// Puts a whole value where it belongs.
     fn put(&mut self, node: Node<'t>) {
-        let hidden = self.is_hidden();
-        let path = self.path();
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return;
@@ -193,37 +188,29 @@ impl<'t, 'r> Loader<'t, 'r> {
             State::List(items) => items.push(node),
             State::Map { entries, lines, key } => match std::mem::replace(key, Key::Next) {
                 Key::Refused => {}
-                Key::Named(name, at) => entries.push(Entry {
+                Key::Named(name, line, column) => entries.push(Entry {
                     key: name,
-                    line: at.line,
-                    column: at.column,
+                    line,
+                    column,
                     value: node,
                 }),
                 Key::Next => {
-                    let at = At {
-                        line: node.line,
-                        column: node.column,
-                        path,
-                    };
-                    *key = match node.kind {
-                        Kind::Scalar { text, .. } => match lines.get(&text) {
+                    *key = Key::Refused;
+                    let Node { line, column, kind } = node;
+                    match kind {
+                        Kind::Scalar { text, .. } => match lines.get(&text).copied() {
                             None => {
-                                lines.insert(text.clone(), at.line);
-                                Key::Named(text, at)
+                                lines.insert(text.clone(), line);
+                                *key = Key::Named(text, line, column);
                             }
                             Some(first) => {
-                                let name = if hidden { "the key".to_owned() } else { shown(&text) };
-                                self.report
-                                    .add(&at, format!("{name} stands here twice, first in line {first}"), None);
-                                Key::Refused
+                                let name = if self.is_hidden() { "the key".to_owned() } else { shown(&text) };
+                                self.refuse(line, column, format!("{name} stands here twice, first in line {first}"));
                             }
                         },
-                        Kind::Broken => Key::Refused,
-                        Kind::List(_) | Kind::Map(_) => {
-                            self.report.add(&at, "a key must be a text", None);
-                            Key::Refused
-                        }
-                    };
+                        Kind::Broken => {}
+                        Kind::List(_) | Kind::Map(_) => self.refuse(line, column, "a key must be a text"),
+                    }
                 }
             },
         }
@@ -233,16 +220,12 @@ impl<'t, 'r> Loader<'t, 'r> {
     fn is_hidden(&self) -> bool {
         self.open
             .iter()
-            .any(|open| matches!(&open.state, State::Map { key: Key::Named(name, _), .. } if keeps_secrets(name)))
+            .any(|open| matches!(&open.state, State::Map { key: Key::Named(name, ..), .. } if keeps_secrets(name)))
     }
 
-    fn at(&self, line: usize, column: usize) -> At {
-        // The parser counts columns from 0.
-        At {
-            line: line.max(1),
-            column: column.saturating_add(1),
-            path: self.path(),
-        }
+    fn refuse(&mut self, line: usize, column: usize, message: impl Into<String>) {
+        let path = self.path();
+        self.report.add(&At { line, column, path }, message, None);
     }
 
     fn path(&self) -> String {
@@ -251,13 +234,18 @@ impl<'t, 'r> Loader<'t, 'r> {
             match &open.state {
                 State::List(items) => push_index(&mut path, items.len()),
                 State::Map {
-                    key: Key::Named(name, _), ..
+                    key: Key::Named(name, ..), ..
                 } => push_key(&mut path, name),
                 State::Map { .. } => {}
             }
         }
         path
     }
+}
+
+/// Line and column from 1; the parser counts columns from 0.
+fn position(mark: saphyr_parser::Marker) -> (usize, usize) {
+    (mark.line().max(1), mark.col().saturating_add(1))
 }
 
 /// Whether nothing that stands under this key may be shown.

@@ -4,6 +4,7 @@ use super::{
     Access, Deployment, Limits, Revision, Route,
     context::{Context, Located},
     endpoint::{pattern, prefix},
+    keys::SCALAR,
     limits,
     value::{Fields, Value},
 };
@@ -148,12 +149,14 @@ fn traffic(fields: &Fields<'_>, revisions: Option<&[Revision]>, context: &mut Co
             }
         };
     };
-    let mut sum = Some(0_u64);
-    let (mut traffic, mut weighted, mut sound) = (BTreeMap::new(), 0, true);
-    for (name, share) in value.entries(context)? {
+    let ids: Option<HashMap<&str, &RevisionId>> =
+        revisions.map(|revisions| revisions.iter().map(|revision| (revision.id.as_str(), &revision.id)).collect());
+    let (mut traffic, mut sum, mut weighted, mut numbers, mut sound) = (BTreeMap::new(), 0_u64, 0, true, true);
+    for (name, share) in value.entries("basis points: a whole number from 0 to 10000", context)? {
         let points = share.integer(context);
-        sum = points.and_then(|points| sum?.checked_add(points));
-        let known = revisions.map(|revisions| revisions.iter().find(|revision| revision.id.as_str() == name.value));
+        numbers &= points.is_some();
+        sum = sum.saturating_add(points.unwrap_or_default());
+        let known = ids.as_ref().map(|ids| ids.get(name.value).copied());
         if matches!(known, Some(None)) {
             let ids = revisions.into_iter().flatten().map(|revision| revision.id.as_str());
             context
@@ -162,20 +165,22 @@ fn traffic(fields: &Fields<'_>, revisions: Option<&[Revision]>, context: &mut Co
         }
         let share = points.and_then(|points| u16::try_from(points).ok()).and_then(BasisPoints::new);
         match (known.flatten(), share) {
-            (Some(revision), Some(share)) => {
+            (Some(id), Some(share)) => {
                 weighted += usize::from(share.get() > 0);
-                traffic.insert(revision.id.clone(), share);
+                traffic.insert(id.clone(), share);
             }
             _ => sound = false,
         }
     }
-    let sum = sum?;
+    if !numbers {
+        return None;
+    }
     if sum != u64::from(whole.get()) {
-        let help = format!("all of it is {}", whole.get());
+        let help = format!("the whole is {} basis points", whole.get());
         return value.refuse_with(format!("the weights sum to {sum}, not {}", whole.get()), help, context);
     }
     if weighted > 1 {
-        let help = format!("give one revision all {}", whole.get());
+        let help = format!("give one revision all {} basis points", whole.get());
         return value.refuse_with("a split of traffic between revisions is not built yet", help, context);
     }
     sound.then_some(traffic)
@@ -188,7 +193,11 @@ fn outbound(fields: &Fields<'_>, context: &mut Context) -> Option<()> {
     if value.list(context)?.is_empty() {
         return Some(());
     }
-    value.refuse("`allow_outbound` is not built yet: workers cannot call out", context)
+    value.refuse_with(
+        "`allow_outbound` is not built yet: workers cannot call out",
+        "leave it out, or empty".to_owned(),
+        context,
+    )
 }
 
 fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, String>> {
@@ -196,7 +205,7 @@ fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String,
         return Some(BTreeMap::new());
     };
     let entries: Vec<_> = value
-        .entries(context)?
+        .entries(SCALAR, context)?
         .into_iter()
         .map(|(name, value)| Some((name.value.to_owned(), value.written(context)?)))
         .collect();

@@ -3,6 +3,7 @@
 use super::{
     Deliver, Endpoint, LiveSecret, OptionValue, Provider,
     context::{Context, Located},
+    keys::SCALAR,
     listener::reference,
     value::{Fields, Value},
 };
@@ -180,7 +181,8 @@ fn signing(value: &Value<'_>, context: &mut Context) -> Option<Vec<LiveSecret>> 
 fn secret(value: &Value<'_>, context: &mut Context) -> Option<LiveSecret> {
     if !value.is_map() {
         let not_after = None;
-        return reference(value, context).map(|reference| LiveSecret { reference, not_after });
+        let value = value.accepting("`env://NAME`, `file://PATH`, or `{ ref, not_after }`");
+        return reference(&value, context).map(|reference| LiveSecret { reference, not_after });
     }
     let fields = value.fields("endpoints[].secrets.signing[]", context)?;
     let reference = fields.need("ref", context).and_then(|value| reference(&value, context));
@@ -202,7 +204,7 @@ fn options(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String
         return Some(BTreeMap::new());
     };
     let options: Vec<_> = value
-        .entries(context)?
+        .entries(SCALAR, context)?
         .into_iter()
         .map(|(name, value)| {
             let place = context.report.place(&value.at);

@@ -126,6 +126,8 @@ const SIZE: &str = "a size with its unit: `512B`, `64KiB`, `1MiB`, `1GiB`";
 const DURATION: &str = "a duration with its unit: `50ms`, `10s`, `1m`, `1h`";
 const COUNT: &str = "a whole number";
 const PATH: &str = "a path, from the manifest's folder";
+/// What stands under a key that the operator chooses.
+pub(super) const SCALAR: &str = "a text, a number, `true` or `false`";
 const ID: &str = "1 to 64 ASCII letters, digits, `.`, `_`, `-`";
 const HOST: &str = "a host, `*.suffix` or `*`, without a port";
 const PREFIX: &str = "a path that starts with `/`, such as `/slack/events`";
@@ -167,7 +169,7 @@ const KEYS: &[Key] = &[
     key("store", "kind", "`sled` or `memory`", Value(|| "sled".to_owned()), "an embedded database in a folder, or memory that is gone with the process"),
     key("store", "path", "a path, from the manifest's folder, with `kind: sled`", Value(|| storage::STORE_PATH.to_owned()), "the sled database's folder"),
     later("store", "url", "a reference to a `redis://` URL", "a Redis server that several gateways share"),
-    key("journal", "path", PATH, Words("`journal` beside the sled path; in memory when the store is"), "the journal's folder"),
+    key("journal", "path", PATH, Required, "the journal's folder"),
     key("cache", "path", PATH, Required, "the cache's folder"),
 
     key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
@@ -220,13 +222,13 @@ const KEYS: &[Key] = &[
     later("deployments[].revisions[]", "config", "a mapping", "configuration of a revision of its own"),
     later("deployments[].revisions[]", "state_version", "an id", "state that revisions share"),
 
-    key("deployments[].limits", "memory", SIZE, Within { value: || Limits::MEMORY.to_string(), range: || shown_range(&Limits::MEMORY_RANGE, ToString::to_string).to_string() }, "the sum of a call's linear memories and tables"),
-    key("deployments[].limits", "cpu", DURATION, Within { value: || ShownDuration(Limits::CPU).to_string(), range: || shown_range(&Limits::CPU_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "a call's time on a CPU"),
-    key("deployments[].limits", "wall", DURATION, Within { value: || ShownDuration(Limits::WALL).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "from dispatch to the last byte of the answer"),
-    key("deployments[].limits", "concurrency", COUNT, Within { value: || Limits::CONCURRENCY.to_string(), range: || shown_range(&Limits::CONCURRENCY_RANGE, ToString::to_string).to_string() }, "calls at once"),
-    key("deployments[].limits", "queue", COUNT, Within { value: || "concurrency".to_owned(), range: || shown_range(&Limits::QUEUE_RANGE, ToString::to_string).to_string() }, "callers that may wait for a place; 0: none"),
-    key("deployments[].limits", "queue_wait", DURATION, Within { value: || ShownDuration(Limits::QUEUE_WAIT).to_string(), range: || shown_range(&Limits::QUEUE_WAIT_RANGE, |d| ShownDuration(*d).to_string()).to_string() }, "how long one of them waits"),
-    key("deployments[].limits", "body", SIZE, Within { value: || Limits::BODY.to_string(), range: || shown_range(&Limits::BODY_RANGE, ToString::to_string).to_string() }, "a request's body; an endpoint takes the smaller of this and its provider's"),
+    key("deployments[].limits", "memory", SIZE, Within { value: || Limits::MEMORY.to_string(), range: || shown_range(&Limits::MEMORY_RANGE, ToString::to_string) }, "the sum of a call's linear memories and tables"),
+    key("deployments[].limits", "cpu", DURATION, Within { value: || ShownDuration(Limits::CPU).to_string(), range: || shown_range(&Limits::CPU_RANGE, |d| ShownDuration(*d).to_string()) }, "a call's time on a CPU"),
+    key("deployments[].limits", "wall", DURATION, Within { value: || ShownDuration(Limits::WALL).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()) }, "from dispatch to the last byte of the answer"),
+    key("deployments[].limits", "concurrency", COUNT, Within { value: || Limits::CONCURRENCY.to_string(), range: || shown_range(&Limits::CONCURRENCY_RANGE, ToString::to_string) }, "calls at once"),
+    key("deployments[].limits", "queue", COUNT, Within { value: || "concurrency".to_owned(), range: || shown_range(&Limits::QUEUE_RANGE, ToString::to_string) }, "callers that may wait for a place; 0: none"),
+    key("deployments[].limits", "queue_wait", DURATION, Within { value: || ShownDuration(Limits::QUEUE_WAIT).to_string(), range: || shown_range(&Limits::QUEUE_WAIT_RANGE, |d| ShownDuration(*d).to_string()) }, "how long one of them waits"),
+    key("deployments[].limits", "body", SIZE, Within { value: || Limits::BODY.to_string(), range: || shown_range(&Limits::BODY_RANGE, ToString::to_string) }, "a request's body; an endpoint takes the smaller of this and its provider's"),
     later("deployments[].limits", "breaker", "a mapping", "a circuit breaker"),
     later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
 ];

@@ -9,7 +9,7 @@ use crate::{
     report::shown,
     unit::{ShownDuration, UnitError, parse_duration},
 };
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
 /// What one call of a worker may use. Each has a default with a reason, see the constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,13 +77,41 @@ impl Default for Limits {
 /// Reads `deployments[].limits`.
 pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
     let fields = value.fields("deployments[].limits", context)?;
-    let memory = size(&fields, "memory", Limits::MEMORY, Limits::MEMORY_RANGE, context);
-    let cpu = duration(&fields, "cpu", Limits::CPU, Limits::CPU_RANGE, context);
-    let wall = duration(&fields, "wall", Limits::WALL, Limits::WALL_RANGE, context);
-    let concurrency = count(&fields, "concurrency", Limits::CONCURRENCY, Limits::CONCURRENCY_RANGE, context);
-    let queue = count(&fields, "queue", concurrency.unwrap_or_default(), Limits::QUEUE_RANGE, context);
-    let queue_wait = duration(&fields, "queue_wait", Limits::QUEUE_WAIT, Limits::QUEUE_WAIT_RANGE, context);
-    let body = size(&fields, "body", Limits::BODY, Limits::BODY_RANGE, context);
+    let reach = "a worker starts with one page of 64KiB, and its 32-bit addresses reach 4GiB";
+    let memory = size(&fields, "memory", Limits::MEMORY, &Limits::MEMORY_RANGE, reach, context);
+    let job = "what computes for longer is a job and belongs in a queue";
+    let cpu = duration(&fields, "cpu", Limits::CPU, &Limits::CPU_RANGE, job, context);
+    let stream = "no proxy in front keeps a stream open for longer";
+    let wall = duration(&fields, "wall", Limits::WALL, &Limits::WALL_RANGE, stream, context);
+    let space = "each call reserves 4GiB of the process's addresses";
+    let concurrency = count(
+        &fields,
+        "concurrency",
+        Limits::CONCURRENCY,
+        &Limits::CONCURRENCY_RANGE,
+        space,
+        context,
+    );
+    let ports = "each waiting caller holds a connection";
+    let queue = count(
+        &fields,
+        "queue",
+        concurrency.unwrap_or_default(),
+        &Limits::QUEUE_RANGE,
+        ports,
+        context,
+    );
+    let patience = "no provider waits for longer";
+    let queue_wait = duration(
+        &fields,
+        "queue_wait",
+        Limits::QUEUE_WAIT,
+        &Limits::QUEUE_WAIT_RANGE,
+        patience,
+        context,
+    );
+    let held = "a body is held whole in memory while it is verified";
+    let body = size(&fields, "body", Limits::BODY, &Limits::BODY_RANGE, held, context);
     Some(Limits {
         memory: memory?,
         cpu: cpu?,
@@ -95,28 +123,38 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
     })
 }
 
-fn size(fields: &Fields<'_>, name: &str, default: ByteSize, range: RangeInclusive<ByteSize>, context: &mut Context) -> Option<ByteSize> {
+type Range<T> = RangeInclusive<T>;
+
+fn size(fields: &Fields<'_>, name: &str, default: ByteSize, range: &Range<ByteSize>, why: &str, context: &mut Context) -> Option<ByteSize> {
     let Some(value) = fields.get(name) else { return Some(default) };
     let size = with_unit(&value, ByteSize::parse, context)?;
-    within(&value, size, range, ByteSize::to_string, context)
+    within(&value, size, range, why, ByteSize::to_string, context)
 }
 
 fn duration(
     fields: &Fields<'_>,
     name: &str,
     default: Duration,
-    range: RangeInclusive<Duration>,
+    range: &Range<Duration>,
+    why: &str,
     context: &mut Context,
 ) -> Option<Duration> {
     let Some(value) = fields.get(name) else { return Some(default) };
     let duration = with_unit(&value, parse_duration, context)?;
-    within(&value, duration, range, |duration| ShownDuration(*duration).to_string(), context)
+    within(
+        &value,
+        duration,
+        range,
+        why,
+        |duration| ShownDuration(*duration).to_string(),
+        context,
+    )
 }
 
-fn count(fields: &Fields<'_>, name: &str, default: usize, range: RangeInclusive<u64>, context: &mut Context) -> Option<usize> {
+fn count(fields: &Fields<'_>, name: &str, default: usize, range: &Range<u64>, why: &str, context: &mut Context) -> Option<usize> {
     let Some(value) = fields.get(name) else { return Some(default) };
     let count = value.integer(context)?;
-    within(&value, count, range, u64::to_string, context).and_then(|count| usize::try_from(count).ok())
+    within(&value, count, range, why, u64::to_string, context).and_then(|count| usize::try_from(count).ok())
 }
 
 fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, UnitError>, context: &mut Context) -> Option<T> {
@@ -130,25 +168,19 @@ fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, UnitError>,
 fn within<T: PartialOrd>(
     value: &Value<'_>,
     found: T,
-    range: RangeInclusive<T>,
+    range: &Range<T>,
+    why: &str,
     show: impl Fn(&T) -> String,
     context: &mut Context,
 ) -> Option<T> {
     if range.contains(&found) {
         return Some(found);
     }
-    value.refuse(
-        format!(
-            "found {}, outside of {} to {}",
-            show(&found),
-            show(range.start()),
-            show(range.end())
-        ),
-        context,
-    )
+    let message = format!("found {}, outside of {}", show(&found), shown_range(range, show));
+    value.refuse_with(message, why.to_owned(), context)
 }
 
 /// A range as the document writes it.
-pub(super) fn shown_range<T>(range: &RangeInclusive<T>, show: impl Fn(&T) -> String) -> impl fmt::Display {
+pub(super) fn shown_range<T>(range: &Range<T>, show: impl Fn(&T) -> String) -> String {
     format!("{} to {}", show(range.start()), show(range.end()))
 }

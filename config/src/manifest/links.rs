@@ -7,11 +7,14 @@ use super::{
     tenant::Tenants,
 };
 use crate::{
-    DeploymentId, TenantId,
+    TenantId,
     pattern::{HostMap, HostPattern, PathPrefix},
-    report::{At, hint},
+    report::{At, hint, listed},
 };
-use std::{collections::HashMap, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 /// Two listeners on one address cannot both start; port 0 is another each time.
 pub(super) fn addresses(listeners: &[Located<Listener>], admin: Option<&Located<Admin>>, context: &mut Context) {
@@ -42,7 +45,7 @@ pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployment
         .collect();
     let links = Links { tenants, known, hosts };
 
-    let mut deployed: HashMap<&str, Option<&TenantId>> = HashMap::new();
+    let mut deployed: BTreeMap<&str, Option<&TenantId>> = BTreeMap::new();
     let mut ids = Once::new("deployment");
     for deployment in deployments.unwrap_or_default() {
         if let Some(id) = &deployment.id {
@@ -138,12 +141,17 @@ impl Links<'_> {
     }
 
     /// The deployment must exist and be the same tenant's.
-    fn deployment(&self, endpoint: &endpoint::Draft, deployed: &HashMap<&str, Option<&TenantId>>, context: &mut Context) {
+    fn deployment(&self, endpoint: &endpoint::Draft, deployed: &BTreeMap<&str, Option<&TenantId>>, context: &mut Context) {
         let Some(Located { value, at }) = &endpoint.deployment else {
             return;
         };
         match (deployed.get(value.as_str()), &endpoint.tenant) {
-            (None, _) => missing_deployment(value, at, deployed, context),
+            (None, _) => {
+                let ids = deployed.keys().copied();
+                context
+                    .report
+                    .add(at, format!("no deployment `{value}`"), Some(hint(value.as_str(), ids)));
+            }
             (Some(Some(owner)), Some(tenant)) if **owner != tenant.value => {
                 let message = format!(
                     "deployment `{value}` is tenant `{owner}`'s, this endpoint tenant `{}`'s",
@@ -175,17 +183,8 @@ impl Links<'_> {
     }
 }
 
-fn missing_deployment(id: &DeploymentId, at: &At, deployed: &HashMap<&str, Option<&TenantId>>, context: &mut Context) {
-    let mut ids: Vec<_> = deployed.keys().copied().collect();
-    ids.sort_unstable();
-    context
-        .report
-        .add(at, format!("no deployment `{id}`"), Some(hint(id.as_str(), ids.iter().copied())));
-}
-
 fn own_hosts(tenant: &TenantId, known: &Known<'_>) -> String {
-    let hosts: Vec<_> = known.hosts.iter().map(|host| host.value.to_string()).collect();
-    format!("tenant `{tenant}` has {}", crate::report::listed(hosts.iter().map(String::as_str)))
+    format!("tenant `{tenant}` has {}", listed(known.hosts.iter().map(|host| &host.value)))
 }
 
 /// Finds ids that stand twice.

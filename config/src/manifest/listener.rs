@@ -8,6 +8,7 @@ use super::{
 use crate::{
     SecretRef,
     pattern::{HostPattern, IpNet},
+    reference::ACCEPTED,
 };
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -149,6 +150,9 @@ pub(super) fn admin(value: Option<Value<'_>>, context: &mut Context) -> Option<L
 
 /// Reads a reference to a secret; what else stood there is not shown.
 pub(super) fn reference(value: &Value<'_>, context: &mut Context) -> Option<SecretRef> {
-    let root = context.root.clone();
-    value.parse(|text| SecretRef::parse(text, &root), context)
+    let text = value.text(context)?;
+    match SecretRef::parse(text, &context.root) {
+        Ok(reference) => Some(reference),
+        Err(error) => value.refuse_with(error.to_string(), format!("accepted: {ACCEPTED}"), context),
+    }
 }

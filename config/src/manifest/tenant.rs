@@ -19,7 +19,7 @@ pub(super) fn identity(value: Option<Value<'_>>, context: &mut Context) -> Optio
     let by = by.some(context, |item, context| {
         // A way with settings of its own is a mapping of one key, as `{ jwt: … }`.
         if item.is_map() {
-            for (name, way) in item.entries(context)? {
+            for (name, way) in item.entries("`host`", context)? {
                 let known = LATER.contains(&name.value);
                 let message = if known {
                     format!("identity `{}` is not built yet", name.value)
@@ -69,7 +69,7 @@ impl Tenants {
 /// Reads `tenants`.
 pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Tenants {
     let Some(value) = value else { return Tenants::default() };
-    let Some(entries) = value.entries(context) else {
+    let Some(entries) = value.entries("a mapping of `hosts` and `accounts`", context) else {
         return Tenants {
             broken: true,
             ..Tenants::default()
@@ -126,7 +126,7 @@ fn tenant(id: TenantId, name: &Located<&str>, value: &Value<'_>, context: &mut C
 }
 
 fn accounts(value: &Value<'_>, context: &mut Context) -> Option<BTreeMap<Provider, Vec<String>>> {
-    let entries = value.entries(context)?;
+    let entries = value.entries("a list of at least one account id", context)?;
     let accounts: Vec<_> = entries
         .into_iter()
         .map(|(name, ids)| {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     id::IdError,
-    report::{At, hint, listed, nearest, shown},
+    report::{At, listed, nearest, shown},
     tree::{Entry, Kind, Node, keeps_secrets, push_index, push_key},
 };
 
@@ -62,19 +62,44 @@ impl<'n> Value<'n> {
 
     /// Reports that the value is of another kind.
     fn mismatch<T>(&self, context: &mut Context) -> Option<T> {
-        let found = match &self.node.kind {
+        let found = self.kind()?;
+        self.refuse(format!("found {found}"), context)
+    }
+
+    /// Reports that the scalar is another than what is read here.
+    fn mismatched_scalar<T>(&self, context: &mut Context) -> Option<T> {
+        match &self.node.kind {
+            Kind::Scalar { text, plain } if !self.hidden && !self.is_null() => {
+                let what = if *plain { "" } else { "the text " };
+                self.refuse(format!("found {what}{}", shown(text)), context)
+            }
+            _ => self.mismatch(context),
+        }
+    }
+
+    /// What it is, in words; nothing where that has been reported.
+    fn kind(&self) -> Option<String> {
+        Some(match &self.node.kind {
             Kind::Broken => return None,
             _ if self.is_null() => "nothing".to_owned(),
             Kind::List(_) => "a list".to_owned(),
             Kind::Map(_) => "a mapping".to_owned(),
-            Kind::Scalar { text, plain: true } if !self.hidden && (as_bool(text).is_some() || as_integer(text).is_some()) => shown(text),
+            Kind::Scalar { text, plain: true } if !self.hidden && (as_bool(text).is_some() || text.parse::<f64>().is_ok()) => shown(text),
             Kind::Scalar { .. } => "a text".to_owned(),
-        };
-        self.refuse(format!("found {found}"), context)
+        })
     }
 
     fn is_null(&self) -> bool {
         matches!(&self.node.kind, Kind::Scalar { text, plain: true } if matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+
+    /// The same value, of which something else is accepted.
+    pub(super) fn accepting(&self, accepts: &'static str) -> Self {
+        Self {
+            at: self.at.clone(),
+            accepts,
+            ..*self
+        }
     }
 
     /// Whether it is a mapping.
@@ -119,7 +144,7 @@ impl<'n> Value<'n> {
     pub(super) fn boolean(&self, context: &mut Context) -> Option<bool> {
         match &self.node.kind {
             Kind::Scalar { text, plain: true } if as_bool(text).is_some() => as_bool(text),
-            _ => self.mismatch(context),
+            _ => self.mismatched_scalar(context),
         }
     }
 
@@ -131,7 +156,7 @@ impl<'n> Value<'n> {
         };
         match number {
             Some(number) => Some(number),
-            None => self.mismatch(context),
+            None => self.mismatched_scalar(context),
         }
     }
 
@@ -166,13 +191,13 @@ impl<'n> Value<'n> {
         read.into_iter().collect()
     }
 
-    /// A mapping whose keys the operator chooses: each with its name and place.
-    pub(super) fn entries(&self, context: &mut Context) -> Option<Vec<(Located<&'n str>, Value<'n>)>> {
+    /// A mapping whose keys the operator chooses: each with its name and place. `accepts` speaks of one value.
+    pub(super) fn entries(&self, accepts: &'static str, context: &mut Context) -> Option<Vec<(Located<&'n str>, Value<'n>)>> {
         let Kind::Map(entries) = &self.node.kind else {
             return self.mismatch(context);
         };
         let entry = |entry: &'n Entry<'n>| {
-            let value = Value::under(entry, &self.at.path, self.accepts, self.hidden);
+            let value = Value::under(entry, &self.at.path, accepts, self.hidden);
             let at = At {
                 line: entry.line,
                 column: entry.column,
@@ -186,7 +211,9 @@ impl<'n> Value<'n> {
     /// A mapping of one of the manifest's sections: unknown keys and those of parts that are not built are reported.
     pub(super) fn fields(&self, section: &'static str, context: &mut Context) -> Option<Fields<'n>> {
         let Kind::Map(entries) = &self.node.kind else {
-            return self.mismatch(context);
+            let keys = keys::of_section(section).filter(|key| key.built).map(|key| key.name);
+            let help = format!("accepted: a mapping with the keys {}", listed(keys));
+            return self.refuse_with(format!("found {}", self.kind()?), help, context);
         };
         let fields = Fields {
             section,
@@ -278,7 +305,9 @@ pub(super) struct Fields<'n> {
 
 impl<'n> Fields<'n> {
     fn check(&self, entry: &Entry<'_>, context: &mut Context) {
-        let known = || keys::of_section(self.section).map(|key| key.name);
+        let keys = || keys::of_section(self.section);
+        let near = || nearest(&entry.key, keys().map(|key| key.name));
+        let accepted = || listed(keys().filter(|key| key.built).map(|key| key.name));
         let mut at = At {
             line: entry.line,
             column: entry.column,
@@ -288,21 +317,19 @@ impl<'n> Fields<'n> {
             Some(Key { built: true, .. }) => {}
             Some(key) => {
                 push_key(&mut at.path, key.name);
-                context
-                    .report
-                    .add(&at, format!("`{}` is not built yet: {}", key.name, key.what), None);
+                let message = format!("`{}` is not built yet: {}", key.name, key.what);
+                context.report.add(&at, message, None);
             }
             // Under a key that keeps secrets, what stands here may be the secret: only a slip of a known key is shown.
-            None if self.hidden && nearest(&entry.key, known()).is_none() => {
-                context
-                    .report
-                    .add(&at, "unknown key", Some(format!("accepted: {}", listed(known()))));
+            None if self.hidden && near().is_none() => {
+                let help = format!("accepted: {}", accepted());
+                context.report.add(&at, "unknown key", Some(help));
             }
             None => {
                 push_key(&mut at.path, &entry.key);
-                context
-                    .report
-                    .add(&at, format!("unknown key {}", shown(&entry.key)), Some(hint(&entry.key, known())));
+                let near = near().map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+                let help = format!("{near}accepted: {}", accepted());
+                context.report.add(&at, format!("unknown key {}", shown(&entry.key)), Some(help));
             }
         }
     }

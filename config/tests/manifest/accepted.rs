@@ -1,0 +1,207 @@
+use crate::{EXAMPLE, HEAD, parse};
+use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
+use tollgate_config::{
+    ByteSize, EnvId, Environment, SecretRef,
+    manifest::{Access, Deliver, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Store, Tls},
+    pattern::HostPattern,
+};
+
+#[test]
+fn the_documents_example_means_what_it_says() {
+    let environment = parse(EXAMPLE).unwrap();
+    assert_eq!((environment.id.as_str(), environment.root.as_path()), ("local", Path::new("conf")));
+    let [tls, plain] = environment.listeners.as_slice() else {
+        panic!("two listeners")
+    };
+    assert!(matches!(&tls.tls, Some(Tls::SelfSigned(names)) if *names == ["localhost"]));
+    assert_eq!(
+        (tls.protocols.as_slice(), tls.place.line, tls.place.column),
+        ([Protocol::H1, Protocol::H2].as_slice(), 4, 5)
+    );
+    assert!(plain.tls.is_none() && plain.trusted_proxies[0].contains([10, 1, 2, 3].into()));
+    assert_eq!(environment.admin.address, SocketAddr::from(([127, 0, 0, 1], 9901)));
+    assert_eq!(environment.admin.token, Some(SecretRef::Env("TOLLGATE_ADMIN_TOKEN".into())));
+    assert!(matches!(&environment.store, Store::Sled(path) if path == Path::new("conf/.tollgate/store")));
+    assert!(matches!(&environment.journal, Journal::Folder(path) if path == Path::new("conf/.tollgate/journal")));
+    assert_eq!(environment.cache.as_deref(), Some(Path::new("conf/.tollgate/cache")));
+    assert_eq!(
+        (environment.trust.keys.as_slice(), environment.trust.allow_unsigned),
+        (["conf/trust/publisher.pub".into()].as_slice(), false)
+    );
+    assert_eq!(environment.identity.by, [IdentityBy::Host]);
+    let tenant = environment.tenants.values().next().unwrap();
+    assert_eq!(tenant.hosts, [HostPattern::Exact("acme.localhost".into())]);
+    assert_eq!(tenant.accounts[&Provider::Slack], ["T024BE7LD"]);
+    let endpoint = &environment.endpoints[0];
+    assert_eq!(
+        (endpoint.id.as_str(), endpoint.path.as_str(), endpoint.deployment.as_str()),
+        ("acme-slack", "/slack/events", "support")
+    );
+    assert_eq!(
+        (endpoint.provider, endpoint.deliver, &endpoint.host),
+        (Provider::Slack, Deliver::Respond, &None)
+    );
+    assert_eq!(endpoint.team.as_ref().map(|team| team.as_str()), Some("support"));
+    let secrets: Vec<_> = endpoint
+        .signing
+        .iter()
+        .map(|secret| (secret.reference.clone(), secret.not_after))
+        .collect();
+    let old = SecretRef::File("conf/secrets/slack-old".into());
+    assert_eq!(
+        secrets,
+        [(SecretRef::Env("SLACK_SIGNING_SECRET".into()), None), (old, Some(1_769_817_600))]
+    );
+    let deployment = &environment.deployments[0];
+    assert_eq!(
+        (deployment.routes[0].access, deployment.routes[0].path.as_str()),
+        (Access::Public, "/")
+    );
+    assert_eq!(deployment.revisions[0].pack, Path::new("conf/packs/support.gtpack"));
+    assert_eq!(deployment.traffic[&deployment.revisions[0].id].get(), 10_000);
+    assert_eq!(deployment.limits, Limits::default());
+    assert_eq!(deployment.config["region"], "eu");
+}
+
+#[test]
+fn what_is_not_said_has_its_default() {
+    let environment = parse(HEAD).unwrap();
+    assert_eq!(environment.listeners[0].protocols, [Protocol::H1, Protocol::H2]);
+    assert!(!environment.listeners[0].strict_sni && environment.listeners[0].trusted_proxies.is_empty());
+    assert_eq!(
+        (environment.admin.address, environment.admin.token),
+        (SocketAddr::from(([127, 0, 0, 1], 0)), None)
+    );
+    assert!(matches!(&environment.store, Store::Sled(path) if path == Path::new("conf/.tollgate/store")));
+    assert!(matches!(&environment.journal, Journal::Folder(path) if path == Path::new("conf/.tollgate/journal")));
+    assert!(environment.cache.is_none() && environment.trust.keys.is_empty() && !environment.trust.allow_unsigned);
+    assert_eq!(environment.identity.by, [IdentityBy::Host]);
+    assert!(environment.tenants.is_empty() && environment.endpoints.is_empty() && environment.deployments.is_empty());
+
+    let memory = parse(&format!("{HEAD}store: {{ kind: memory }}\n")).unwrap();
+    assert!(matches!((memory.store, memory.journal), (Store::Memory, Journal::Memory)));
+
+    let queue = format!(
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: 1, pack: p }}], limits: {{ concurrency: 8 }} }}]"
+    );
+    let limits = parse(&queue).unwrap().deployments[0].limits;
+    assert_eq!(
+        limits,
+        Limits {
+            concurrency: 8,
+            queue: 8,
+            ..Limits::default()
+        }
+    );
+}
+
+#[test]
+fn limits_are_read_in_their_units() {
+    let text = format!(
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B }} }}]"
+    );
+    let expected = Limits {
+        memory: ByteSize::gib(4),
+        cpu: Duration::from_millis(1),
+        wall: Duration::from_secs(3600),
+        concurrency: 16_384,
+        queue: 0,
+        queue_wait: Duration::from_secs(60),
+        body: ByteSize::bytes(512),
+    };
+    let deployment = parse(&text).unwrap().deployments.remove(0);
+    assert_eq!(
+        (deployment.limits, deployment.revisions[0].pack.as_path()),
+        (expected, Path::new("/p"))
+    );
+}
+
+#[test]
+fn scalars_are_kept_as_they_are_written() {
+    let text = format!(
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: github, path: /, deployment: d, secrets: {{ signing: env://S }},\n  options: {{ a: true, b: 7, c: \"7\", d: 007, e: 1.50, f: yes, g: \"\" }} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}], config: {{ a: true, b: 007, c: \"x: 1\", d: 1.50 }} }}]"
+    );
+    let environment = parse(&text).unwrap();
+    let options: Vec<_> = environment.endpoints[0]
+        .options
+        .values()
+        .map(|option| option.value.clone())
+        .collect();
+    let text = |text: &str| Scalar::Text(text.to_owned());
+    assert_eq!(
+        options,
+        [
+            Scalar::Bool(true),
+            Scalar::Integer(7),
+            text("7"),
+            text("007"),
+            text("1.50"),
+            text("yes"),
+            text("")
+        ]
+    );
+    assert_eq!(
+        (
+            environment.endpoints[0].options["b"].place.line,
+            environment.endpoints[0].options["b"].place.column
+        ),
+        (6, 26)
+    );
+    let config: Vec<_> = environment.deployments[0].config.values().map(String::as_str).collect();
+    assert_eq!(config, ["true", "007", "x: 1", "1.50"]);
+}
+
+#[test]
+fn a_more_specific_host_is_carved_out_of_another_tenants_wildcard() {
+    let text = format!(
+        "{HEAD}tenants:\n  wide: {{ hosts: [\"*\"] }}\n  acme: {{ hosts: [\"*.example.com\"] }}\n  shop: {{ hosts: [shop.example.com, \"[::1]\"] }}\ndeployments:\n\
+         - {{ id: w, tenant: wide, revisions: [{{ id: r, pack: p }}], routes: [{{ host: example.com, path: /, access: public }}, {{ host: \"*\", path: /, access: public }}] }}\n\
+         - {{ id: a, tenant: acme, revisions: [{{ id: r, pack: p }}], routes: [{{ host: a.b.example.com, path: /, access: public }}, {{ host: \"*.b.example.com\", path: /, access: public }}] }}\n\
+         - {{ id: s, tenant: shop, revisions: [{{ id: r, pack: p }}], routes: [{{ host: SHOP.example.com., path: /, access: public }}, {{ host: \"[0::1]\", path: /x, access: public }}] }}\n"
+    );
+    let environment = parse(&text).unwrap();
+    assert_eq!(
+        environment.deployments[2].routes[0].host,
+        HostPattern::Exact("shop.example.com".into())
+    );
+    assert_eq!(environment.deployments[2].routes[1].host, HostPattern::Exact("[::1]".into()));
+}
+
+#[test]
+fn certificates_and_a_token_open_more_than_loopback() {
+    let text = "schema: tollgate.environment/v1\nenvironment: prod\nlisteners:\n- address: \"[::]:443\"\n  strict_sni: true\n  tls: { certificates: [{ cert: /tls/a.pem, key: a.key }] }\nadmin: { address: 0.0.0.0:9901, token: file:///run/token }\n";
+    let environment = parse(text).unwrap();
+    let Some(Tls::Certificates(certificates)) = &environment.listeners[0].tls else {
+        panic!("certificates")
+    };
+    assert_eq!(
+        (certificates[0].cert.as_path(), certificates[0].key.as_path()),
+        (Path::new("/tls/a.pem"), Path::new("conf/a.key"))
+    );
+    assert!(environment.listeners[0].strict_sni);
+    assert_eq!(environment.id, EnvId::new("prod").unwrap());
+}
+
+#[test]
+fn a_file_is_read_and_its_folder_is_absolute() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tollgate.yaml");
+    std::fs::write(&path, format!("\u{feff}{HEAD}cache: {{ path: cache }}\n")).unwrap();
+    let environment = Environment::read(&path).unwrap();
+    assert_eq!(
+        (environment.root.as_path(), environment.cache),
+        (folder.path(), Some(folder.path().join("cache")))
+    );
+    assert!(environment.root.is_absolute());
+}
+
+/// A manifest of thousands of deployments is checked in one walk: as text about 1 MiB, far below the limit.
+#[test]
+fn two_thousand_deployments_fit() {
+    let mut text = format!("{HEAD}tenants: {{ acme: {{ hosts: [\"*.localhost\"] }} }}\ndeployments:\n");
+    for index in 0..2_000 {
+        writeln!(text, "- id: d{index}\n  tenant: acme\n  routes: [{{ host: d{index}.localhost, path: /, access: public }}]\n  revisions: [{{ id: r1, pack: packs/p.gtpack }}]\n  traffic: {{ r1: 10000 }}\n  limits: {{ memory: 32MiB, cpu: 50ms, wall: 2s, concurrency: 64, body: 1MiB }}").unwrap();
+    }
+    assert!(text.len() < 1 << 20);
+    assert_eq!(parse(&text).unwrap().deployments.len(), 2_000);
+}
