@@ -17,6 +17,9 @@ const MAX_BYTES: usize = 8 << 20;
 /// Longest line, in bytes: the longest request target and head with room to spare.
 const MAX_LINE: usize = 128 << 10;
 
+/// Room that the writer keeps between batches, in bytes: the pipe's own.
+const KEPT_BYTES: usize = 64 << 10;
+
 /// Lines on their way out.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -109,7 +112,6 @@ impl Queue {
                 state = self.pushed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            batch.clear();
             mem::swap(&mut batch, &mut state.waiting);
             let lines = mem::take(&mut state.lines);
             state.taken = batch.len();
@@ -117,6 +119,9 @@ impl Queue {
             if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
+            // A burst's buffer is not kept.
+            batch.clear();
+            batch.shrink_to(KEPT_BYTES);
             state = self.lock();
             state.taken = 0;
         }
@@ -136,14 +141,14 @@ mod tests {
     use super::*;
     use std::{
         io,
-        sync::mpsc::{Receiver, Sender, channel},
+        sync::mpsc::{Receiver, SyncSender, sync_channel},
     };
 
     const LONG: Duration = Duration::from_secs(60);
 
     /// Says that a write has begun, and ends it when it is allowed to.
     struct Slow {
-        began: Sender<()>,
+        began: SyncSender<()>,
         go_on: Receiver<()>,
         written: Arc<Mutex<Vec<u8>>>,
     }
@@ -163,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_reader_that_stands_still_costs_lines_and_no_time() {
-        let (began, has_begun) = channel();
-        let (allow, go_on) = channel();
+        let (began, has_begun) = sync_channel(1);
+        let (allow, go_on) = sync_channel(1);
         let written = Arc::new(Mutex::new(Vec::new()));
         let queue = Queue::with_room(
             8,
@@ -190,8 +195,8 @@ mod tests {
 
     #[test]
     fn the_end_waits_no_longer_than_its_deadline() {
-        let (began, has_begun) = channel();
-        let (allow, go_on) = channel::<()>();
+        let (began, has_begun) = sync_channel(1);
+        let (allow, go_on) = sync_channel::<()>(1);
         let queue = Queue::with_room(
             8,
             Slow {

@@ -1,5 +1,6 @@
-//! `docs/cli.md` is what the binary says of itself.
+//! Documents that cannot drift: `docs/cli.md` is what the binary says of itself, the README's manifest is good.
 
+use crate::run::tollgate;
 use std::{env, fmt::Write as _, fs, path::Path};
 
 const HEAD: &str = "\
@@ -27,6 +28,17 @@ fn the_page_is_what_help_says() {
         found == page,
         "docs/cli.md is not what help says; run the command at its head, and read the difference"
     );
+}
+
+#[test]
+fn the_manifest_of_the_readme_is_good() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let manifest = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tollgate.yaml");
+    fs::write(&file, manifest).unwrap();
+    let told = tollgate(["check", "--resolve"]).arg(&file).env("SLACK_SIGNING_SECRET", "x").run();
+    assert_eq!(told.status, 0, "{}", told.err);
 }
 
 fn describe(command: &mut clap::Command, page: &mut String) {

@@ -7,33 +7,33 @@ use std::{
 };
 
 /// One command line, with nothing in its environment but what it is given.
-pub struct Tollgate(Command);
+pub(crate) struct Tollgate(Command);
 
 /// What came of it.
-pub struct Told {
-    pub status: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Told {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-pub fn tollgate<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Tollgate {
+pub(crate) fn tollgate<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Tollgate {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.args(arguments).env_clear();
     Tollgate(command)
 }
 
 impl Tollgate {
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
     }
 
-    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.0.arg(argument);
         self
     }
 
-    pub fn run(mut self) -> Told {
+    pub(crate) fn run(mut self) -> Told {
         let Output { status, stdout, stderr } = self.0.output().expect("the binary starts");
         Told {
             status: status.code().expect("it ended by itself"),
@@ -43,7 +43,7 @@ impl Tollgate {
     }
 
     /// With `--json`; the result.
-    pub fn result(self) -> Value {
+    pub(crate) fn result(self) -> Value {
         let told = self.arg("--json").run();
         assert_eq!(told.status, 0, "{}", told.err);
         let answer: Value = serde_json::from_str(&told.out).unwrap();
@@ -52,7 +52,7 @@ impl Tollgate {
     }
 
     /// With `--json`; kind and message of the error.
-    pub fn error(self) -> (String, String) {
+    pub(crate) fn error(self) -> (String, String) {
         let told = self.arg("--json").run();
         assert_ne!(told.status, 0, "{}", told.out);
         let answer: Value = serde_json::from_str(&told.err).unwrap_or_else(|error| panic!("{error}: {}", told.err));
