@@ -81,9 +81,9 @@ pub(crate) fn request(
         .path_and_query(path)
         .build()
         .map_err(|_| Refused::BadTarget("no URI"))?;
-    let tenant = admitted.tenant();
-    headers.insert(name::TENANT, id_value(tenant.tenant_id.as_str()));
-    headers.insert(name::ENVIRONMENT, id_value(tenant.env_id.as_str()));
+    let (tenant, deployment) = (admitted.tenant(), admitted.deployment());
+    headers.insert(name::TENANT, deployment.tenant_header.clone());
+    headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
     let body = match admitted.entrant() {
         Entrant::Public(_) => body,

@@ -69,7 +69,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
             (Entrant::Public(public), body.streamed(limit)?)
         }
         Arrival::Endpoint(endpoint) => {
-            let bytes = body.collect(endpoint.body_limit).await?;
+            let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
             match open(&endpoint, &head, &bytes, now)? {
                 Opened::Handshake(answer) => {
                     entry.reached(End::Handshake);

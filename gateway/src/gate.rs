@@ -1,6 +1,6 @@
 //! What every connection of one gateway shares.
 
-use crate::{admit::dedupe::Dedupe, metrics::Metrics, snapshot::Snapshot, tasks::Tasks};
+use crate::{admit::dedupe::Dedupe, edge::body::Unverified, metrics::Metrics, snapshot::Snapshot, tasks::Tasks};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tollgate_host::Host;
@@ -12,6 +12,8 @@ pub(crate) struct Gate {
     pub(crate) metrics: Metrics,
     /// What is in flight and what is done.
     pub(crate) dedupe: Dedupe,
+    /// Bytes of endpoints' bodies that are not whole yet.
+    pub(crate) unverified: Unverified,
     /// All tasks.
     pub(crate) tasks: Tasks,
     /// The pool, for its gauge.
@@ -25,6 +27,7 @@ impl Gate {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             metrics,
             dedupe,
+            unverified: Unverified::default(),
             tasks,
             host,
         }

@@ -298,6 +298,10 @@ impl Running {
         let clean = timeout(deadline, tasks.ended()).await.is_ok();
         let cut_off = if clean { 0 } else { tasks.len() };
         tasks.kill();
+        // Whoever starts on the same folder and ports next must find them free.
+        if timeout(LET_GO, tasks.gone()).await.is_err() {
+            tracing::warn!("tasks are left that do not let go");
+        }
         self.persist().await;
         DrainReport { clean, cut_off }
     }
@@ -317,6 +321,9 @@ impl Running {
         }
     }
 }
+
+/// A task that was cut off is dropped at its next await; longer than any step between two.
+const LET_GO: Duration = Duration::from_secs(1);
 
 /// How long the disk may take at the end.
 const PERSIST: Duration = Duration::from_secs(5);

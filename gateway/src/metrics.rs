@@ -234,6 +234,11 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
     for (name, help, value) in [
         ("tollgate_pool_instances", "Instances in use.", gate.host.instances_in_use()),
         (
+            "tollgate_unverified_bytes",
+            "Bytes of endpoints' bodies that are not whole yet.",
+            gate.unverified.bytes() as u64,
+        ),
+        (
             "tollgate_dedupe_in_flight",
             "Marks of deliveries in flight.",
             gate.dedupe.in_flight() as u64,

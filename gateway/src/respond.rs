@@ -15,7 +15,7 @@ use body::AnswerBody;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
 use http_body_util::{BodyExt, Limited};
 use tollgate_host::{BodyError, CallError, ResponseBody};
@@ -51,6 +51,8 @@ pub(crate) enum Refused {
     BodyTooLarge,
     /// The body did not come in time. 408.
     BodySlow,
+    /// As many unverified bytes in hand as there may be. 503.
+    BuffersFull,
     /// The body broke off. 400, if anyone still listens.
     BodyBroken(String),
     /// `ingress` did not open it.
@@ -91,7 +93,9 @@ impl Refused {
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Ingress(refusal) => status_for(refusal.reason),
             Self::UnknownAccount => StatusCode::FORBIDDEN,
-            Self::Batch(_) | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Call(error) | Self::AnswerBroken(error) => match error {
                 CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
                 CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
@@ -113,6 +117,7 @@ impl Refused {
             Self::WrongMethod { .. } => "wrong_method",
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => "body_too_large",
             Self::BodySlow => "body_slow",
+            Self::BuffersFull => "buffers_full",
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
             Self::UnknownAccount => "unknown_account",
@@ -234,6 +239,8 @@ pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, e
     if let Entrant::Public(_) = admitted.entrant() {
         return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
     }
+    // Its length is counted anew.
+    parts.headers.remove(CONTENT_LENGTH);
     let bytes = match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
         Ok(bytes) => bytes.to_bytes(),
         Err(error) => {

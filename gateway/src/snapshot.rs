@@ -38,6 +38,10 @@ pub(crate) struct Deployment {
     pub(crate) id: DeploymentId,
     /// Whose.
     pub(crate) tenant: TenantCtx,
+    /// As `tollgate-tenant` shows it.
+    pub(crate) tenant_header: HeaderValue,
+    /// As `tollgate-environment` shows it.
+    pub(crate) environment_header: HeaderValue,
     /// What a call may use.
     pub(crate) limits: Limits,
     /// Whether it runs.

@@ -9,6 +9,7 @@ use tracing::Instrument;
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     tracker: TaskTracker,
+    aside: TaskTracker,
     handle: Handle,
     stop: CancellationToken,
     kill: CancellationToken,
@@ -19,6 +20,7 @@ impl Tasks {
     pub(crate) fn new() -> Self {
         Self {
             tracker: TaskTracker::new(),
+            aside: TaskTracker::new(),
             handle: Handle::current(),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
@@ -50,7 +52,8 @@ impl Tasks {
                 () = kill.cancelled() => {}
             }
         };
-        self.handle.spawn(task.instrument(tracing::debug_span!("task", name)));
+        self.aside
+            .spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
     }
 
     /// Resolves when the gateway has begun to stop.
@@ -74,9 +77,16 @@ impl Tasks {
         self.stop.cancel();
         self.kill.cancel();
         self.tracker.close();
+        self.aside.close();
     }
 
-    /// Resolves when nothing runs any more. Only after `stop`.
+    /// Resolves when what was cut off has let go of everything: files and addresses are free then. Only after `kill`.
+    pub(crate) async fn gone(&self) {
+        self.tracker.wait().await;
+        self.aside.wait().await;
+    }
+
+    /// Resolves when nothing that was spawned runs any more. Only after `stop`.
     pub(crate) async fn ended(&self) {
         self.tracker.wait().await;
     }

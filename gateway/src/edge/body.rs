@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use std::{
     pin::Pin,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -28,6 +29,44 @@ pub(crate) const WHOLE: Duration = Duration::from_secs(10);
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// See [`DRAIN_TIME`].
 pub(crate) const DRAIN_BYTES: u64 = 8 << 20;
+
+/// Bytes of bodies at once that are not whole, and so not verified, yet: what strangers can make the gateway hold. 256 bodies of 1 MiB, or
+/// thousands of usual ones; in the queue behind it stands a 503.
+pub(crate) const MAX_UNVERIFIED: usize = 256 << 20;
+
+/// Counts the bytes of bodies that are not whole yet.
+#[derive(Debug, Default)]
+pub(crate) struct Unverified(AtomicUsize);
+
+impl Unverified {
+    /// Bytes in hand.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One body's share of them, given back when dropped.
+struct Share<'a> {
+    all: &'a Unverified,
+    own: usize,
+}
+
+impl Share<'_> {
+    fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.own += bytes;
+        if self.all.0.fetch_add(bytes, Relaxed) + bytes > MAX_UNVERIFIED {
+            Err(Refused::BuffersFull)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        self.all.0.fetch_sub(self.own, Relaxed);
+    }
+}
 
 /// A body as it comes in. Dropped before its end, the rest is read and thrown away, within [`DRAIN_TIME`] and [`DRAIN_BYTES`].
 pub(crate) struct Inbound {
@@ -52,11 +91,12 @@ impl Inbound {
     /// Collects it whole.
     ///
     /// # Errors
-    /// 413 by its declared length at once, or as soon as it is over the limit; 408 when it is slower than [`IDLE`] or [`WHOLE`]; `BodyBroken`.
-    pub(crate) async fn collect(mut self, limit: u64) -> Result<Bytes, Refused> {
+    /// 413 by its declared length at once, or as soon as it is over the limit; 408 when it is slower than [`IDLE`] or [`WHOLE`]; 503 over [`MAX_UNVERIFIED`]; `BodyBroken`.
+    pub(crate) async fn collect(mut self, limit: u64, unverified: &Unverified) -> Result<Bytes, Refused> {
         if self.declared.is_some_and(|declared| declared > limit) {
             return Err(Refused::BodyTooLarge);
         }
+        let mut share = Share { all: unverified, own: 0 };
         let deadline = Instant::now() + WHOLE;
         let mut first = Bytes::new();
         let mut more = BytesMut::new();
@@ -80,6 +120,7 @@ impl Inbound {
             if (first.len() + more.len() + data.len()) as u64 > limit {
                 return Err(Refused::BodyTooLarge);
             }
+            share.grow(data.len())?;
             // Nearly every payload comes in one piece, which then is not copied.
             if first.is_empty() && more.is_empty() {
                 first = data;
@@ -199,5 +240,23 @@ impl Body for Streamed {
             .incoming
             .as_ref()
             .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_bytes_are_bounded_and_given_back() {
+        let all = Unverified::default();
+        let mut one = Share { all: &all, own: 0 };
+        let mut two = Share { all: &all, own: 0 };
+        assert_eq!(one.grow(MAX_UNVERIFIED), Ok(()));
+        assert_eq!(two.grow(1), Err(Refused::BuffersFull));
+        drop(one);
+        assert_eq!((two.grow(1), all.bytes()), (Ok(()), 2));
+        drop(two);
+        assert_eq!(all.bytes(), 0);
     }
 }

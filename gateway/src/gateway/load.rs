@@ -130,6 +130,8 @@ fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Tru
     };
     Deployment {
         id: plan.id.clone(),
+        tenant_header: id_value(tenant.tenant_id.as_str()),
+        environment_header: id_value(tenant.env_id.as_str()),
         tenant,
         limits: plan.limits,
         state,

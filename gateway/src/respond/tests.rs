@@ -21,6 +21,7 @@ fn all() -> Vec<(Refused, u16)> {
         ),
         (Refused::BodyTooLarge, 413),
         (Refused::BodySlow, 408),
+        (Refused::BuffersFull, 503),
         (Refused::BodyBroken(secret()), 400),
         (Refused::UnknownAccount, 403),
         (Refused::Batch(2), 503),

@@ -63,6 +63,8 @@ fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
     Arc::new(Deployment {
         id: DeploymentId::new(id).unwrap(),
         tenant,
+        tenant_header: HeaderValue::from_static("t"),
+        environment_header: HeaderValue::from_static("e"),
         limits: Limits::default(),
         state: State::Failed { revision: None },
     })
