@@ -108,6 +108,19 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::StartError;
+
+    #[test]
+    fn a_taken_port_has_a_way_out() {
+        let taken = StartError::Bind {
+            address: ([127, 0, 0, 1], 8443).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        let told = format!("{:?}", advise(taken.into()));
+        assert!(told.contains("127.0.0.1:8443") && told.contains("--free-ports"), "{told}");
+        let other = format!("{:?}", advise(Failure::new("start", "no memory")));
+        assert!(!other.contains("--free-ports"), "{other}");
+    }
 
     #[test]
     fn the_line_to_type_survives_a_shell() {

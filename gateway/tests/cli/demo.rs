@@ -163,15 +163,6 @@ fn without_a_state_folder_nothing_is_left() {
 }
 
 #[test]
-fn a_taken_port_has_a_way_out() {
-    let folder = tempfile::tempdir().unwrap();
-    // Whoever holds one of the demo's ports, this test or another process: the demo cannot have it.
-    let _held = std::net::TcpListener::bind("127.0.0.1:8443");
-    let (kind, message) = tollgate(["demo", "--state"]).arg(folder.path()).error();
-    assert!(kind == "bind" && message.contains("--free-ports"), "{kind}: {message}");
-}
-
-#[test]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn the_carried_worker_does_what_its_source_does() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/samples");
