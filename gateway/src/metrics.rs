@@ -253,7 +253,10 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(Box::new(gauge))?;
     }
-    let lines = IntCounter::new("tollgate_log_lines_dropped_total", "Log lines dropped because stderr was not read fast enough.")?;
+    let lines = IntCounter::new(
+        "tollgate_log_lines_dropped_total",
+        "Log lines dropped because stderr was not read fast enough.",
+    )?;
     lines.inc_by(crate::logging::dropped());
     registry.register(Box::new(lines))?;
     Ok(registry)
