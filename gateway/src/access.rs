@@ -106,15 +106,16 @@ impl Entry {
         self.number
     }
 
-    /// Notes the trace.
-    pub(crate) fn traced(&mut self, trace: Trace) {
+    /// Notes the trace, and for which host it is.
+    pub(crate) fn traced(&mut self, trace: Trace, host: &str) {
         if let Some(line) = &mut self.line {
             line.trace = Some(trace);
+            host.clone_into(&mut line.host);
         }
     }
 
     /// Notes where it arrived: from here on an endpoint is charged with what happens.
-    pub(crate) fn arrived(&mut self, host: &str, arrival: &Arrival) {
+    pub(crate) fn arrived(&mut self, arrival: &Arrival) {
         let deployment = match arrival {
             Arrival::Endpoint(endpoint) => {
                 self.endpoint = Some(endpoint.clone());
@@ -123,7 +124,6 @@ impl Entry {
             Arrival::Public(public) => &public.route().deployment,
         };
         if let Some(line) = &mut self.line {
-            host.clone_into(&mut line.host);
             line.deployment = Some(deployment.clone());
         }
     }

@@ -49,7 +49,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     let (mut head, body) = head::accept(request, peer, &gate.tasks).inspect_err(|rejected| rejected.charge(&snapshot, entry))?;
 
     // Trace before routing, so that a refusal can be found by its trace too.
-    entry.traced(Trace::enter(&mut head.headers, entry.number()));
+    entry.traced(Trace::enter(&mut head.headers, entry.number()), head.host.as_str());
 
     // Route: host + path -> endpoint or public route.
     let arrival = snapshot
@@ -60,7 +60,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
                 entry.charged_to(endpoint);
             }
         })?;
-    entry.arrived(head.host.as_str(), &arrival);
+    entry.arrived(&arrival);
 
     // Ingress: what an endpoint gets is whole and verified before anything else is thought of it.
     let (entrant, body) = match arrival {

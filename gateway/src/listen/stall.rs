@@ -114,7 +114,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_given_up() {
-        let (ours, mut theirs) = tokio::io::duplex(8);
+        let (ours, _theirs) = tokio::io::duplex(8);
         let patience = Patience::new(Duration::from_secs(30));
         let mut stream = Stall::new(ours, patience.clone());
         patience.shorten(Duration::from_secs(2));
@@ -124,10 +124,18 @@ mod tests {
         let error = stream.write_all(b"9").await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 2));
 
-        // Progress starts the clock anew.
-        let mut stream = Stall::new(tokio::io::duplex(1).0, Patience::new(Duration::from_secs(2)));
-        stream.write_all(b"1").await.unwrap();
-        assert!(stream.write_all(b"2").await.is_err());
-        theirs.read_exact(&mut [0; 8]).await.unwrap();
+        drop(stream);
+
+        // Progress starts the clock anew: four seconds in all, but never two without a byte.
+        let (ours, mut theirs) = tokio::io::duplex(1);
+        let mut stream = Stall::new(ours, Patience::new(Duration::from_secs(2)));
+        let reading = async {
+            for _ in 0..3 {
+                sleep(Duration::from_millis(1500)).await;
+                theirs.read_exact(&mut [0]).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(stream.write_all(b"1234"), reading);
+        written.unwrap();
     }
 }

@@ -72,7 +72,7 @@ async fn a_request_is_one_line_with_its_reason() {
         json!({ "status": 200, "end": "duplicate", "endpoint": "slack-echo", "bytes": 0 }),
         json!({ "status": 401, "end": "rejected", "reason": "missing_signature", "endpoint": "slack-echo" }),
         json!({ "status": 200, "end": "public", "path": "/a", "deployment": "echo", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736" }),
-        json!({ "status": 404, "end": "rejected", "reason": "not_routed", "path": "/x" }),
+        json!({ "status": 404, "end": "rejected", "reason": "not_routed", "host": "nobody.example", "path": "/x" }),
     ];
     assert_eq!(lines.len(), wanted.len(), "{text}");
     for ((line, wanted), id) in lines.iter().zip(&wanted).zip(&ids) {

@@ -120,7 +120,8 @@ impl Gateway {
     /// Sends these bytes and reads all that comes until the gateway closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
-        stream.write_all(bytes).await.unwrap();
+        // An early refusal may come, and the connection go, while this is still being sent.
+        let _ = stream.write_all(bytes).await;
         read_all(&mut stream).await
     }
 

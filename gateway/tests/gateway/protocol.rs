@@ -91,7 +91,7 @@ fn cases() -> Vec<Case> {
         ("RFC 9110 5.5: no NUL in a value", get(&format!("{host}X: a\0b\r\n")), 400, 0),
         (
             "RFC 9110 9.3.6: no tunnels",
-            "CONNECT hello.localhost:443 HTTP/1.1\r\nHost: hello.localhost:443\r\n\r\n".into(),
+            "CONNECT hello.localhost:443 HTTP/1.1\r\nHost: hello.localhost:443\r\nConnection: close\r\n\r\n".into(),
             400,
             0,
         ),
