@@ -28,10 +28,16 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     };
     // The tests start these workers.
     step("samples", &mut || samples::build(root, false).map(|()| Tally::default()));
-    step("formatting", &mut || quiet(process::cargo(root).args(["fmt", "--all", "--check"])));
-    step("formatting of the samples", &mut || {
-        quiet(process::cargo(&root.join("packs/samples")).args(["fmt", "--check"]))
-    });
+    for (name, folder) in [
+        ("formatting", "."),
+        ("formatting of the samples", "packs/samples"),
+        ("formatting of the fuzz targets", "fuzz"),
+    ] {
+        // Names the files; `cargo fmt` mends them.
+        step(name, &mut || {
+            quiet(process::cargo(&root.join(folder)).args(["fmt", "--", "--check", "--files-with-diff"]))
+        });
+    }
     let lints = [
         "clippy",
         "--release",
