@@ -3,7 +3,7 @@
 //! This crate parses and validates. It resolves nothing: a secret stays a reference, a pack stays an address, a key stays a
 //! path. It reads the one file that it is given and never asks for the time.
 //!
-//! In reading order: [`id`] (who is who), [`unit`] (sizes, durations, basis points), [`reference`] (where a secret lies),
+//! In reading order: [`id`] (who is who), [`mod@unit`] (sizes, durations, basis points), [`mod@reference`] (where a secret lies),
 //! [`pattern`] (hosts, path prefixes, networks), [`manifest`] (what an operator declares), [`place`] and [`error`] (what is wrong, and where).
 #![forbid(unsafe_code)]
 

@@ -80,8 +80,7 @@ impl Report {
 
     /// All errors in the order of the file.
     pub(crate) fn finish(mut self) -> ManifestErrors {
-        self.errors
-            .sort_by(|a, b| (a.place.line, a.place.column).cmp(&(b.place.line, b.place.column)));
+        self.errors.sort_by_key(|error| (error.place.line, error.place.column));
         if self.more
             && let Some(last) = self.errors.last().cloned()
         {
