@@ -24,6 +24,9 @@ pub(super) enum Roots<'a> {
 pub(super) fn config(roots: Roots<'_>) -> Result<Arc<ClientConfig>, Failure> {
     let failed = |message: String| Failure::new("tls", message);
     let provider = Arc::new(aws_lc_rs::default_provider());
+    // The library gathers entropy on first use, for tens of milliseconds: that is our start, no part of the answer's time.
+    let drawn = provider.secure_random.fill(&mut [0; 1]);
+    drawn.map_err(|_| failed("the system gives no randomness".to_owned()))?;
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?;
