@@ -38,7 +38,11 @@ impl Drop for Waiting<'_> {
 
 impl Gate {
     pub(crate) fn new(places: usize, queue: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: Arc::default(), queue }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: Arc::default(),
+            queue,
+        }
     }
 
     /// Takes a place, waiting at most `patience` in a queue that is not full.
@@ -97,6 +101,10 @@ mod tests {
         tokio::task::yield_now().await;
         gone.abort();
         assert!(gone.await.is_err());
-        assert_eq!(gate.enter(PATIENCE).await.err(), Some(CallError::Saturated("waited too long")), "it was let into the queue");
+        assert_eq!(
+            gate.enter(PATIENCE).await.err(),
+            Some(CallError::Saturated("waited too long")),
+            "it was let into the queue"
+        );
     }
 }

@@ -121,7 +121,11 @@ pub(crate) enum Collected {
 impl Whole {
     /// Takes every frame that is ready. Only for a guest that has returned: then nothing more can come.
     pub(crate) fn collect(mut body: HyperOutgoingBody) -> Collected {
-        let mut whole = Self { frames: VecDeque::new(), bytes: 0, has_trailers: false };
+        let mut whole = Self {
+            frames: VecDeque::new(),
+            bytes: 0,
+            has_trailers: false,
+        };
         let mut cx = Context::from_waker(std::task::Waker::noop());
         while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut cx) {
             match frame {
@@ -158,7 +162,11 @@ impl Body for Whole {
 
     fn size_hint(&self) -> SizeHint {
         // With trailers hyper must not announce a length: HTTP/1.1 sends trailers only after chunks (RFC 9112 7.1.2).
-        if self.has_trailers { SizeHint::new() } else { SizeHint::with_exact(self.bytes) }
+        if self.has_trailers {
+            SizeHint::new()
+        } else {
+            SizeHint::with_exact(self.bytes)
+        }
     }
 }
 

@@ -95,7 +95,11 @@ impl Running {
 }
 
 /// Runs a request to its answer's head; see [`Revision::call`].
-pub(crate) async fn run(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<http::Response<ResponseBody>, CallError> {
+pub(crate) async fn run(
+    revision: &Arc<Revision>,
+    request: http::Request<RequestBody>,
+    places: Places,
+) -> Result<http::Response<ResponseBody>, CallError> {
     let (mut running, mut heads) = start(revision, request, places)?;
     let mut early = None;
     let ended = poll_fn(|cx| {
@@ -130,17 +134,28 @@ pub(crate) async fn run(revision: &Arc<Revision>, request: http::Request<Request
                     tracing::warn!(target: "worker", revision = ?revision, %error, "a worker failed after its head");
                 }
             });
-            let body = Streaming { inner: DropEmpty(body), shared, task: Some(task.abort_handle()) };
+            let body = Streaming {
+                inner: DropEmpty(body),
+                shared,
+                task: Some(task.abort_handle()),
+            };
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<(Running, oneshot::Receiver<Head>), CallError> {
+fn start(
+    revision: &Arc<Revision>,
+    request: http::Request<RequestBody>,
+    places: Places,
+) -> Result<(Running, oneshot::Receiver<Head>), CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let limits = &revision.limits;
-    let shared = Arc::new(Shared { failure: OnceLock::new(), cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)) });
+    let shared = Arc::new(Shared {
+        failure: OnceLock::new(),
+        cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)),
+    });
     let pre = &revision.prepared.pre;
     let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision)));
     store.limiter(|guest| &mut guest.memory);
@@ -160,9 +175,16 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
     let scheme = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,
         Some("http") => Scheme::Http,
-        other => return Err(CallError::Host(format!("a request must have an absolute URI, not the scheme {other:?}"))),
+        other => {
+            return Err(CallError::Host(format!(
+                "a request must have an absolute URI, not the scheme {other:?}"
+            )));
+        }
     };
-    let request = request.map(|inner| Incoming { inner: DropEmpty(inner), shared: Arc::clone(&shared) });
+    let request = request.map(|inner| Incoming {
+        inner: DropEmpty(inner),
+        shared: Arc::clone(&shared),
+    });
     let request = store.data_mut().http().new_incoming_request(scheme, request).map_err(host)?;
     let (answer, heads) = oneshot::channel();
     let answer = store.data_mut().http().new_response_outparam(answer).map_err(host)?;
@@ -176,7 +198,11 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
             let _places = places;
             let mut store = store;
             let outcome = match revision.prepared.pre.instantiate_async(&mut store).await {
-                Ok(proxy) => proxy.wasi_http_incoming_handler().call_handle(&mut store, request, answer).await.map_err(trapped),
+                Ok(proxy) => proxy
+                    .wasi_http_incoming_handler()
+                    .call_handle(&mut store, request, answer)
+                    .await
+                    .map_err(trapped),
                 Err(error) => Err(not_instantiated(error)),
             };
             if let Err(error) = &outcome {
@@ -187,7 +213,15 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
         }
     });
     let deadline = Instant::now() + limits.wall;
-    Ok((Running { guest, shared, deadline, alarm: None }, heads))
+    Ok((
+        Running {
+            guest,
+            shared,
+            deadline,
+            alarm: None,
+        },
+        heads,
+    ))
 }
 
 /// The answer's head, within its limits.
@@ -201,7 +235,9 @@ fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, 
     let fields = parts.headers.len();
     let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
-        return Err(CallError::Headers(format!("{fields} fields of {bytes} bytes; {MAX_FIELDS} and {MAX_FIELD_BYTES} are the most")));
+        return Err(CallError::Headers(format!(
+            "{fields} fields of {bytes} bytes; {MAX_FIELDS} and {MAX_FIELD_BYTES} are the most"
+        )));
     }
     Ok((parts, body))
 }

@@ -56,7 +56,10 @@ impl Default for HostConfig {
     /// 1,000 instances: 4 TiB of address space, of which only what is touched is resident; a full house of default deployments
     /// fits four times. 4 GiB of memory: what a 32-bit memory can have; deployments' own limits are far below.
     fn default() -> Self {
-        Self { instances: 1_000, max_memory: 4 << 30 }
+        Self {
+            instances: 1_000,
+            max_memory: 4 << 30,
+        }
     }
 }
 
@@ -103,7 +106,14 @@ impl Host {
         tick(&engine).map_err(|error| HostError(error.to_string()))?;
         let pool = Gate::new(config.instances as usize, config.instances as usize);
         let prepared = Mutex::default();
-        Ok(Self(Arc::new(Inner { engine, linker, pool, max_memory: config.max_memory, store, prepared })))
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            pool,
+            max_memory: config.max_memory,
+            store,
+            prepared,
+        })))
     }
 
     /// Compiles and links. Takes from milliseconds to minutes of CPU: call it from a blocking thread.
@@ -112,7 +122,10 @@ impl Host {
     /// When it is no component, needs what this host does not give, or asks for more than the pool has.
     pub fn load(&self, spec: RevisionSpec) -> Result<Arc<Revision>, LoadError> {
         if spec.limits.memory.get() > self.0.max_memory {
-            return Err(LoadError::Size(format!("limits.memory is {}, the host gives at most {} bytes", spec.limits.memory, self.0.max_memory)));
+            return Err(LoadError::Size(format!(
+                "limits.memory is {}, the host gives at most {} bytes",
+                spec.limits.memory, self.0.max_memory
+            )));
         }
         let prepared = self.prepare(&spec.component)?;
         Ok(Revision::new(spec, prepared, self.0.pool.clone(), Arc::clone(&self.0.store)))
@@ -120,11 +133,18 @@ impl Host {
 
     /// Places that are taken now.
     pub fn pool(&self) -> PoolUse {
-        self.0.engine.pooling_allocator_metrics().map_or(PoolUse { instances: 0, memories: 0, warm_memories: 0 }, |pool| PoolUse {
-            instances: pool.component_instances(),
-            memories: pool.memories() as u64,
-            warm_memories: u64::from(pool.unused_warm_memories()),
-        })
+        self.0.engine.pooling_allocator_metrics().map_or(
+            PoolUse {
+                instances: 0,
+                memories: 0,
+                warm_memories: 0,
+            },
+            |pool| PoolUse {
+                instances: pool.component_instances(),
+                memories: pool.memories() as u64,
+                warm_memories: u64::from(pool.unused_warm_memories()),
+            },
+        )
     }
 
     /// Component instances in use; falls when one is back in the pool.
@@ -141,8 +161,14 @@ impl Host {
         }
         let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         // Else the first request would pay for the image.
-        component.initialize_copy_on_write_image().map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-        let linked = self.0.linker.instantiate_pre(&component).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        component
+            .initialize_copy_on_write_image()
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let linked = self
+            .0
+            .linker
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let pre = ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let prepared = Arc::new(Prepared { pre });
         known.retain(|_, prepared| prepared.strong_count() > 0);
@@ -156,7 +182,11 @@ fn settings(host: &HostConfig) -> Config {
     let mut config = Config::new();
     // GC is off at run time, though its cargo feature stays on: with it, a guest can abort the host
     // (GHSA-43j2-gcp4-m22g, GHSA-wvgq-g5hf-6gm6, open in 48.0.8). What needs it is refused when it is compiled.
-    config.gc_support(false).wasm_gc(false).wasm_function_references(false).wasm_exceptions(false);
+    config
+        .gc_support(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false);
     // Proposals that no worker needs, and that widen what a guest can reach.
     config.wasm_threads(false).wasm_memory64(false).wasm_multi_memory(false);
     config.relaxed_simd_deterministic(true);

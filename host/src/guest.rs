@@ -35,19 +35,33 @@ impl Guest {
             .stderr(log::Output::stderr(&revision))
             .max_random_size(MAX_RANDOM)
             .build();
-        Self { memory: MemoryBudget::new(revision.limits.memory.as_usize()), revision, table, wasi, http, outgoing: Refuse }
+        Self {
+            memory: MemoryBudget::new(revision.limits.memory.as_usize()),
+            revision,
+            table,
+            wasi,
+            http,
+            outgoing: Refuse,
+        }
     }
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.outgoing }
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.outgoing,
+        }
     }
 }
 

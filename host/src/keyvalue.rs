@@ -97,7 +97,10 @@ impl Scope {
     }
 
     async fn write(&self, key: &str, value: Vec<u8>) -> Answer<()> {
-        self.0.store.put(&self.key(key)?, Bytes::from(value), Expect::Any, None, SystemTime::now()).await?;
+        self.0
+            .store
+            .put(&self.key(key)?, Bytes::from(value), Expect::Any, None, SystemTime::now())
+            .await?;
         Ok(())
     }
 
@@ -164,7 +167,11 @@ impl store::HostBucket for &mut Guest {
             }
         };
         let scope = Scope::of(self, &bucket)?;
-        let page = scope.0.store.list(&scope.key("-")?, after.as_deref(), PAGE, SystemTime::now()).await?;
+        let page = scope
+            .0
+            .store
+            .list(&scope.key("-")?, after.as_deref(), PAGE, SystemTime::now())
+            .await?;
         let cursor = match page.next {
             None => None,
             Some(next) => {

@@ -23,7 +23,10 @@ impl MemoryBudget {
         let after = self.used.saturating_add(desired.saturating_sub(current));
         if after > self.limit {
             // An error here is a trap. A plain refusal would let a guest ask again for ever.
-            return Err(wasmtime::format_err!("{what} would make {after} bytes of memory, the limit is {}", self.limit));
+            return Err(wasmtime::format_err!(
+                "{what} would make {after} bytes of memory, the limit is {}",
+                self.limit
+            ));
         }
         self.used = after;
         Ok(true)
@@ -36,7 +39,11 @@ impl ResourceLimiter for MemoryBudget {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.grow(current.saturating_mul(TABLE_ELEMENT), desired.saturating_mul(TABLE_ELEMENT), "growing a table")
+        self.grow(
+            current.saturating_mul(TABLE_ELEMENT),
+            desired.saturating_mul(TABLE_ELEMENT),
+            "growing a table",
+        )
     }
 }
 
@@ -71,12 +78,21 @@ fn thread_cpu() -> Duration {
 
 impl CpuBudget {
     pub(crate) fn new(limit: Duration, tick: Duration) -> Self {
-        Self { used: Duration::ZERO, limit, tick, poll: Poll::Outside }
+        Self {
+            used: Duration::ZERO,
+            limit,
+            tick,
+            poll: Poll::Outside,
+        }
     }
 
     /// The guest is about to run on this thread.
     pub(crate) fn enter(&mut self) {
-        self.poll = if self.used.is_zero() { Poll::Unsuspected { began: Instant::now() } } else { Poll::Watched { charged: thread_cpu() } };
+        self.poll = if self.used.is_zero() {
+            Poll::Unsuspected { began: Instant::now() }
+        } else {
+            Poll::Watched { charged: thread_cpu() }
+        };
     }
 
     /// The guest has left this thread.
@@ -101,7 +117,7 @@ impl CpuBudget {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::unwrap_in_result, reason = "a failed unwrap fails the test")]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
     use super::*;
 
@@ -143,7 +159,10 @@ mod tests {
         while thread_cpu() - spin < Duration::from_micros(200) {}
         budget.enter();
         budget.leave();
-        assert!(budget.used - outside < Duration::from_micros(200), "time off the thread is not the guest's");
+        assert!(
+            budget.used - outside < Duration::from_micros(200),
+            "time off the thread is not the guest's"
+        );
     }
 
     #[test]

@@ -37,11 +37,19 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn stdout(revision: &Arc<Revision>) -> Self {
-        Self { kind: Kind::Stdout, revision: Arc::clone(revision), used: Arc::default() }
+        Self {
+            kind: Kind::Stdout,
+            revision: Arc::clone(revision),
+            used: Arc::default(),
+        }
     }
 
     pub(crate) fn stderr(revision: &Arc<Revision>) -> Self {
-        Self { kind: Kind::Stderr, revision: Arc::clone(revision), used: Arc::default() }
+        Self {
+            kind: Kind::Stderr,
+            revision: Arc::clone(revision),
+            used: Arc::default(),
+        }
     }
 }
 
@@ -58,7 +66,12 @@ impl StdoutStream for Output {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Lines { kind: self.kind, revision: Arc::clone(&self.revision), used: Arc::clone(&self.used), line: Vec::new() })
+        Box::new(Lines {
+            kind: self.kind,
+            revision: Arc::clone(&self.revision),
+            used: Arc::clone(&self.used),
+            line: Vec::new(),
+        })
     }
 }
 
@@ -103,7 +116,10 @@ impl OutputStream for Lines {
         let kept = bytes.len().min(MAX_BYTES.saturating_sub(used));
         let dropped = bytes.len() - kept;
         if dropped > 0 {
-            self.revision.counters.log_bytes_dropped.fetch_add(dropped as u64, Ordering::Relaxed);
+            self.revision
+                .counters
+                .log_bytes_dropped
+                .fetch_add(dropped as u64, Ordering::Relaxed);
         }
         for &byte in bytes.iter().take(kept) {
             if byte == b'\n' {
@@ -144,7 +160,10 @@ mod tests {
 
     #[test]
     fn a_guest_cannot_forge_a_line_nor_drive_a_terminal() {
-        assert_eq!(escaped(b"a\r{\"level\":\"ERROR\"}\x1b[2J\x00\tb"), "a\\r{\"level\":\"ERROR\"}\\u{1b}[2J\\u{0}\tb");
+        assert_eq!(
+            escaped(b"a\r{\"level\":\"ERROR\"}\x1b[2J\x00\tb"),
+            "a\\r{\"level\":\"ERROR\"}\\u{1b}[2J\\u{0}\tb"
+        );
         assert_eq!(escaped(b"\xff\xfe caf\xc3\xa9"), "\u{fffd}\u{fffd} café");
     }
 }

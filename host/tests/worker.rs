@@ -17,21 +17,40 @@ use tollgate_store::MemoryStore;
 
 fn sample(name: &str) -> Bytes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/samples/{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask samples` first", path.display())).into()
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask samples` first", path.display()))
+        .into()
 }
 
 /// A host of its own for each test that looks at the pool.
 fn host() -> Host {
-    Host::new(HostConfig { instances: 16, ..HostConfig::default() }, Arc::new(MemoryStore::default())).unwrap()
+    Host::new(
+        HostConfig {
+            instances: 16,
+            ..HostConfig::default()
+        },
+        Arc::new(MemoryStore::default()),
+    )
+    .unwrap()
 }
 
 fn limits() -> Limits {
-    Limits { memory: ByteSize::mib(32), wall: Duration::from_secs(2), concurrency: 8, queue: 8, ..Limits::default() }
+    Limits {
+        memory: ByteSize::mib(32),
+        wall: Duration::from_secs(2),
+        concurrency: 8,
+        queue: 8,
+        ..Limits::default()
+    }
 }
 
 fn spec(name: &str, tenant: &str, limits: Limits) -> RevisionSpec {
     RevisionSpec {
-        tenant: TenantCtx { tenant_id: TenantId::new(tenant).unwrap(), env_id: EnvId::new("local").unwrap(), team_id: None },
+        tenant: TenantCtx {
+            tenant_id: TenantId::new(tenant).unwrap(),
+            env_id: EnvId::new("local").unwrap(),
+            team_id: None,
+        },
         deployment: DeploymentId::new(name).unwrap(),
         revision: RevisionId::new("r1").unwrap(),
         state_version: "r1".to_owned(),
@@ -52,7 +71,10 @@ fn get(path: &str) -> http::Request<RequestBody> {
 async fn text(revision: &Arc<Revision>, request: http::Request<RequestBody>) -> (u16, String) {
     let answer = revision.call(request).await.unwrap();
     let status = answer.status().as_u16();
-    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    (
+        status,
+        String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap(),
+    )
 }
 
 /// One compilation of `hostile` serves all tests that only need its answers.
@@ -75,7 +97,7 @@ async fn emptied(host: &Host) {
         }
     })
     .await
-    .expect("an instance is still held");
+    .unwrap_or_else(|_| panic!("{} instances are still held", host.instances_in_use()));
 }
 
 #[tokio::test]
@@ -94,10 +116,19 @@ async fn a_worker_sees_the_true_scheme_authority_path_headers_and_body() {
     let host = host();
     let revision = host.load(spec("echo", "acme", limits())).unwrap();
     for scheme in ["http", "https"] {
-        let request = http::Request::post(format!("{scheme}://gate.example:8443/p/q?r=s")).header("x-kept", "yes").body(body(b"text")).unwrap();
+        let request = http::Request::post(format!("{scheme}://gate.example:8443/p/q?r=s"))
+            .header("x-kept", "yes")
+            .body(body(b"text"))
+            .unwrap();
         let (status, seen) = text(&revision, request).await;
         assert_eq!(status, 200);
-        for part in [&format!("\"{scheme}\"") as &str, "\"gate.example:8443\"", "\"/p/q?r=s\"", "\"x-kept\"", "\"text\""] {
+        for part in [
+            &format!("\"{scheme}\"") as &str,
+            "\"gate.example:8443\"",
+            "\"/p/q?r=s\"",
+            "\"x-kept\"",
+            "\"text\"",
+        ] {
             assert!(seen.to_ascii_lowercase().contains(part), "{part} is not in {seen}");
         }
     }
@@ -105,9 +136,13 @@ async fn a_worker_sees_the_true_scheme_authority_path_headers_and_body() {
 
 #[tokio::test]
 async fn each_way_to_misbehave_ends_with_its_own_error() {
-    let cases: [(&str, fn(&CallError) -> bool); 6] = [
+    type Expected = fn(&CallError) -> bool;
+    let cases: [(&str, Expected); 6] = [
         ("/cpu", |error| *error == CallError::Cpu),
-        ("/memory", |error| matches!(error, CallError::Trap(reason) if reason.contains("the limit is"))),
+        (
+            "/memory",
+            |error| matches!(error, CallError::Trap(reason) if reason.contains("the limit is")),
+        ),
         ("/trap", |error| matches!(error, CallError::Trap(_))),
         ("/silent", |error| *error == CallError::NoAnswer),
         ("/deep", |error| matches!(error, CallError::Trap(_))),
@@ -123,13 +158,21 @@ async fn each_way_to_misbehave_ends_with_its_own_error() {
 async fn a_flood_of_logging_is_dropped_and_counted() {
     // GHSA-5m8g-xhq4-4h93
     let answer = hostile().call(get("/stdout")).await;
-    assert!(matches!(answer, Ok(_) | Err(CallError::Cpu | CallError::Wall)), "{:?}", answer.err());
+    assert!(
+        matches!(answer, Ok(_) | Err(CallError::Cpu | CallError::Wall)),
+        "{:?}",
+        answer.err()
+    );
     assert!(hostile().counters().log_bytes_dropped.load(Ordering::Relaxed) > 0);
 }
 
 #[tokio::test]
 async fn a_worker_that_never_ends_its_body_is_cut_off_by_its_wall_time() {
-    let limits = Limits { wall: Duration::from_millis(50), cpu: Duration::from_secs(60), ..limits() };
+    let limits = Limits {
+        wall: Duration::from_millis(50),
+        cpu: Duration::from_secs(60),
+        ..limits()
+    };
     let host = host();
     let revision = host.load(spec("hostile", "acme", limits)).unwrap();
     for path in ["/stall", "/empty-writes"] {
@@ -146,7 +189,16 @@ async fn a_worker_that_never_ends_its_body_is_cut_off_by_its_wall_time() {
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_call() {
     let host = host();
-    let revision = host.load(spec("hostile", "acme", Limits { wall: Duration::from_secs(3600), ..limits() })).unwrap();
+    let revision = host
+        .load(spec(
+            "hostile",
+            "acme",
+            Limits {
+                wall: Duration::from_secs(3600),
+                ..limits()
+            },
+        ))
+        .unwrap();
     let streaming = revision.call(get("/stall")).await.unwrap();
     assert_eq!(host.instances_in_use(), 1);
     drop(streaming);
@@ -165,7 +217,12 @@ async fn a_client_that_goes_away_ends_its_call() {
 
 #[tokio::test]
 async fn a_full_revision_queues_then_refuses_and_recovers() {
-    let limits = Limits { concurrency: 1, queue: 0, wall: Duration::from_secs(3600), ..limits() };
+    let limits = Limits {
+        concurrency: 1,
+        queue: 0,
+        wall: Duration::from_secs(3600),
+        ..limits()
+    };
     let host = host();
     let revision = host.load(spec("hostile", "acme", limits)).unwrap();
     let held = revision.call(get("/stall")).await.unwrap();
@@ -195,7 +252,10 @@ async fn a_body_over_the_limit_is_the_callers_fault_whatever_the_worker_says() {
         Err(BodyError::TooLarge { limit: 4 }),
     ]));
     let request = http::Request::post("http://gate.example/").body(failing.boxed_unsync()).unwrap();
-    assert_eq!(revision.call(request).await.map(|answer| answer.status()), Err(CallError::BodyTooLarge));
+    assert_eq!(
+        revision.call(request).await.map(|answer| answer.status()),
+        Err(CallError::BodyTooLarge)
+    );
 }
 
 fn message(tenant_session: &str) -> http::Request<RequestBody> {
@@ -211,18 +271,33 @@ async fn counts_are_kept_for_each_conversation_and_never_cross_tenants() {
     let host = host();
     let acme = host.load(spec("support", "acme", limits())).unwrap();
     let beta = host.load(spec("support", "beta", limits())).unwrap();
-    for (revision, session, count) in [(&acme, "s1", 1), (&acme, "s1", 2), (&acme, "s2", 1), (&beta, "s1", 1), (&acme, "s1", 3)] {
+    for (revision, session, count) in [
+        (&acme, "s1", 1),
+        (&acme, "s1", 2),
+        (&acme, "s2", 1),
+        (&beta, "s1", 1),
+        (&acme, "s1", 3),
+    ] {
         let (status, said) = text(revision, message(session)).await;
         assert_eq!(status, 200);
-        assert!(said.contains(&format!("\"count\":{count}")) && said.contains("\"text\":\"hi\""), "{session}: {said}");
+        assert!(
+            said.contains(&format!("\"count\":{count}")) && said.contains("\"text\":\"hi\""),
+            "{session}: {said}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_is_no_component_or_too_large_does_not_load() {
     let host = host();
-    let broken = RevisionSpec { component: Bytes::from_static(b"\0asm\x01\0\0\0"), ..spec("hello", "acme", limits()) };
+    let broken = RevisionSpec {
+        component: Bytes::from_static(b"\0asm\x01\0\0\0"),
+        ..spec("hello", "acme", limits())
+    };
     assert!(matches!(host.load(broken), Err(LoadError::Compile(_))));
-    let large = Limits { memory: ByteSize::bytes((4 << 30) + 1), ..limits() };
+    let large = Limits {
+        memory: ByteSize::bytes((4 << 30) + 1),
+        ..limits()
+    };
     assert!(matches!(host.load(spec("hello", "acme", large)), Err(LoadError::Size(_))));
 }
