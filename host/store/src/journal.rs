@@ -81,22 +81,29 @@ struct Inner {
 
 /// A write that joins the next group commit.
 #[derive(Debug)]
-pub struct Committing(oneshot::Receiver<Result<(), JournalError>>);
+pub struct Committing {
+    answered: oneshot::Receiver<Result<(), JournalError>>,
+    /// Absent when there is nothing to hurry: it was refused at once.
+    pending: Option<Arc<Pending>>,
+}
 
 impl Committing {
-    /// Waits until it is synced. Dropping this instead lets the commit go on.
+    /// Waits until it is synced, and ends the wait for company. Dropping this instead lets the commit go on in its own time.
     ///
     /// # Errors
     /// When the disk did not take it. The marks stay visible in this process all the same, and join the next commits until one goes well.
     pub async fn synced(self) -> Result<(), JournalError> {
-        self.0.await.unwrap_or_else(|_| Err(closed()))
+        if let Some(pending) = self.pending {
+            pending.hurry();
+        }
+        self.answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
     fn failed(error: JournalError) -> Self {
         let (answer, answered) = oneshot::channel();
         // The receiver is in hand.
         let _ = answer.send(Err(error));
-        Self(answered)
+        Self { answered, pending: None }
     }
 }
 
@@ -145,7 +152,10 @@ impl Journal {
         }
         let (answer, answered) = oneshot::channel();
         match self.inner.pending.mark(marks, millis(expires), answer) {
-            Ok(()) => Committing(answered),
+            Ok(()) => Committing {
+                answered,
+                pending: Some(Arc::clone(&self.inner.pending)),
+            },
             Err(Closed) => Committing::failed(closed()),
         }
     }

@@ -4,12 +4,19 @@ use super::{JournalError, Mark};
 use std::{
     collections::HashMap,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 
 /// How long the writer leaves marks alone that the disk refused, when nothing new comes: long enough for a full disk not to be asked all the time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long marks that nobody waits for may wait for company. A commit costs the same for one mark as for fifty; on a busy gateway this
+/// makes 200 commits a second out of thousands. Whoever waits for the disk ends it at once.
+const GROUP_WINDOW: Duration = Duration::from_millis(5);
+
+/// Marks that fill a group: the window does not wait for more.
+const GROUP_FULL: usize = 1_024;
 
 /// The journal no longer takes anything.
 #[derive(Debug)]
@@ -41,9 +48,18 @@ struct State {
     sweeps: Vec<Sweep>,
     /// Marks on disk.
     stored: u64,
+    /// Whether somebody waits for the disk to have one of `marks`.
+    hurried: bool,
     /// Whether the disk refused some of `marks`.
     refused: bool,
     closing: bool,
+}
+
+impl State {
+    /// Whether the next commit has a reason not to wait for company.
+    fn is_due(&self) -> bool {
+        self.hurried || self.closing || !self.sweeps.is_empty() || self.marks.len() >= GROUP_FULL
+    }
 }
 
 #[derive(Debug)]
@@ -89,8 +105,17 @@ impl Pending {
             *kept = expires.max(*kept);
         }
         state.tickets.push(ticket);
-        self.changed.notify_one();
+        // The writer sleeps until the first of a group and looks at the others when its window ends.
+        if state.tickets.len() == 1 || state.is_due() {
+            self.changed.notify_one();
+        }
         Ok(())
+    }
+
+    /// Somebody waits for the disk.
+    pub(super) fn hurry(&self) {
+        self.state().hurried = true;
+        self.changed.notify_one();
     }
 
     pub(super) fn sweep(&self, now: u64, budget: usize, answer: oneshot::Sender<Result<usize, JournalError>>) -> Result<(), Closed> {
@@ -125,6 +150,15 @@ impl Pending {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
+        let window = Instant::now() + GROUP_WINDOW;
+        while !state.is_due() && !state.tickets.is_empty() {
+            let left = window.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.hurried = false;
         Batch {
             marks: state.marks.iter().map(|(mark, expires)| (mark.clone(), *expires)).collect(),
             tickets: std::mem::take(&mut state.tickets),
