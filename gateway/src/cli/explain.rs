@@ -141,7 +141,7 @@ fn keys(provider: Provider, references: &[String]) -> Result<Option<Keys>, Failu
             Secret::Blank => return Ok(None),
         }
     }
-    Ok(Some(Keys { signing }))
+    Ok(Some(Keys { signing, verify: None }))
 }
 
 /// `--set OPTION=VALUE`, with values as the manifest has them.

@@ -20,7 +20,8 @@ fn samples_open() {
 
 #[test]
 fn a_tampered_body_is_refused() {
-    for provider in Provider::ALL {
+    // Telegram signs nothing: its token says only who sends.
+    for provider in Provider::ALL.into_iter().filter(|provider| *provider != Provider::Telegram) {
         for change in [
             |body: &mut Vec<u8>| body.push(b' '),
             |body: &mut Vec<u8>| body.clear(),

@@ -27,8 +27,11 @@ impl Gate {
     /// A request that opens, with this payload as it is.
     pub(crate) fn with(provider: Provider, payload: &[u8]) -> Self {
         let key = key(replay::key(provider));
-        let signed = sign::sign(provider, payload, &key, NOW, None).unwrap();
-        let keys = Keys { signing: vec![key] };
+        let signed = sign::sign(provider, payload, &self::key(replay::signing_key(provider)), NOW, None).unwrap();
+        let keys = Keys {
+            signing: vec![key],
+            verify: None,
+        };
         Self {
             provider,
             keys,
@@ -93,7 +96,11 @@ impl Gate {
     }
 
     pub(crate) fn open(&self) -> Result<Opened, Refusal> {
-        let scheme = Scheme::new(self.provider, &self.options).unwrap();
+        let scheme = if self.options.is_empty() {
+            Scheme::example(self.provider)
+        } else {
+            Scheme::new(self.provider, &self.options).unwrap()
+        };
         let body = self.body.clone().into();
         open(
             &scheme,

@@ -6,7 +6,9 @@ use tollgate_config::manifest::Provider;
 use tollgate_ingress::{Reason, recorded::Recorded, replay};
 
 fn provider() -> impl Strategy<Value = Provider> {
-    prop::sample::select(Provider::ALL.to_vec())
+    // Telegram signs nothing: its token says only who sends.
+    let signing = Provider::ALL.into_iter().filter(|provider| *provider != Provider::Telegram);
+    prop::sample::select(signing.collect::<Vec<_>>())
 }
 
 proptest! {
@@ -22,11 +24,11 @@ proptest! {
     }
 
     #[test]
-    fn any_changed_byte_of_a_signature_is_refused(provider in provider(), at in any::<prop::sample::Index>(), byte in b'!'..=b'~') {
+    fn any_changed_byte_of_a_signature_is_refused(provider in prop::sample::select(vec![Provider::Slack, Provider::Github, Provider::StandardWebhooks]), at in any::<prop::sample::Index>(), byte in b'!'..=b'~') {
         let name = match provider {
             Provider::Slack => "x-slack-signature",
             Provider::Github => "x-hub-signature-256",
-            Provider::StandardWebhooks => "webhook-signature",
+            _ => "webhook-signature",
         };
         let gate = Gate::sample(provider);
         let mut signature = gate.headers[name].as_bytes().to_vec();
