@@ -79,7 +79,11 @@ pub fn payload(body: &[u8]) -> Result<(), String> {
     for provider in Provider::ALL {
         let (scheme, keys) = gate(provider)?;
         let key = Key::new(signing_key(provider).into(), None).map_err(|error| error.to_string())?;
-        let signed = sign::sign_for(&scheme, body, &key, NOW, None).map_err(|error| error.to_string())?;
+        let signed = match sign::sign_for(&scheme, body, &key, NOW, None) {
+            // Twilio signs a form's fields, so what is no form has no signature.
+            Err(_) if provider == Provider::Twilio => continue,
+            signed => signed.map_err(|error| error.to_string())?,
+        };
         let recorded = Recorded::made(&signed);
         match open(&scheme, &recorded.request(), &keys, NOW) {
             Ok(opened) => kept(&opened)?,
