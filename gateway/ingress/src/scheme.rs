@@ -200,6 +200,14 @@ impl Scheme {
         matches!(self.given.get(key), Some(Scalar::Bool(true)))
     }
 
+    /// An option that is a flag, where the manifest says it.
+    pub fn given_flag(&self, key: &str) -> Option<bool> {
+        match self.given.get(key) {
+            Some(Scalar::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// An option that is a text or one of a few words: what the manifest says, or its default.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.given.get(key) {

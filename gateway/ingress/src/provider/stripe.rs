@@ -1,19 +1,36 @@
-//! Stripe: `t=` and `v1=` over `{t}.{raw body}` (docs.stripe.com, "Verify webhook signatures"). Time and id are signed.
+//! Stripe: `t=` and `v1=` over `{t}.{raw body}` (docs.stripe.com, "Verify webhook signatures").
+//!
+//! Time and id are signed, so the id alone is the dedupe mark: a retry has a new time and signature, and the same id.
+//!
+//! A live endpoint for connected accounts gets their test events too. With `livemode`, events of the other mode are answered 200 and not run:
+//! a refusal would be retried for days, and would end with Stripe turning the endpoint off.
 
-use super::{Arrival, Facts, Opener, POST, generic};
+use super::{Arrival, Facts, KeyError, Opener, POST, generic};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
     activity::Kind,
     clock, field,
+    json::{self, Object},
     mac::{self, Proof},
-    scheme::{RAW, SAME_BODY, SameBody},
+    moment,
+    open::Answer,
+    scheme::{OptionKind, OptionSpec, RAW, SameBody},
     sign::{self, SignError, Signed},
 };
 use data_encoding::HEXLOWER;
-use std::time::Duration;
+use serde_json::{Map, Value};
+use std::{borrow::Cow, time::Duration};
 use tollgate_config::ByteSize;
 
 const SIGNATURE: &str = "stripe-signature";
+
+/// Which of Stripe's two modes the endpoint is for.
+const LIVEMODE: OptionSpec = OptionSpec {
+    key: "livemode",
+    kind: OptionKind::Flag,
+    required: false,
+    what: "only events of this mode run, those of the other are answered 200; where nothing stands, both run",
+};
 
 /// While a secret is rolled over, two of them sign.
 const MAX_SIGNATURES: usize = 16;
@@ -29,7 +46,8 @@ static FACTS: Facts = Facts {
     scheme_headers: &[SIGNATURE],
     shown_headers: &["content-type", "user-agent"],
     batches: false,
-    options: &[RAW, SAME_BODY],
+    // The id is always signed, so `same_body` would do nothing.
+    options: &[RAW, LIVEMODE],
     same_body: SameBody::Run,
     key: "the endpoint's secret (`whsec_…`), as text, with its prefix",
     verify: None,
@@ -58,10 +76,47 @@ impl Opener for Stripe {
 
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         let (raw, body) = generic::object(arrival)?;
-        let id = generic::signed("event", body.id("id"));
-        let account = body.id("account").map(|id| id.into_owned());
-        let draft = generic::draft(arrival, &FACTS, Kind::Event, body.text("type").as_deref(), raw);
-        generic::deliver(arrival, draft, id, account)
+        // Stripe signs nothing but events; anything else under its key is an object of its API, pasted by hand.
+        let object = body.text("object");
+        if !matches!(object.as_deref(), Some("event" | "v2.core.event")) {
+            return Err(Refusal::unparsable("`object` is no event"));
+        }
+        let id = body.text("id").filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| Refusal::unparsable("the event has no id"))?;
+        let livemode = body
+            .raw("livemode")
+            .and_then(|value| serde_json::from_str::<bool>(value.get()).ok());
+        if let Some(wanted) = arrival.scheme.given_flag(LIVEMODE.key) {
+            let found = livemode.ok_or_else(|| Refusal::unparsable("the event does not say its `livemode`"))?;
+            if found != wanted {
+                return Ok(Opened::Handshake(Answer::empty()));
+            }
+        }
+        // A connected account's; of the newer, thin events it is the context.
+        let account = body.id("account").or_else(|| body.id("context")).map(Cow::into_owned);
+        let mut draft = generic::draft(arrival, &FACTS, Kind::Event, body.text("type").as_deref(), raw);
+        if let Some(timestamp) = created(&body) {
+            draft.timestamp = timestamp;
+        }
+        draft.channel_data.extend(about(&body));
+        draft
+            .channel_data
+            .insert("livemode".to_owned(), livemode.map_or(Value::Null, Value::from));
+        generic::deliver(arrival, draft, generic::signed("event", Some(id)), account)
+    }
+
+    fn check_key(&self, key: &Key) -> Result<Option<&'static str>, KeyError> {
+        let text = key.expose();
+        // A key of the API signs no webhook, and has no business at the gate.
+        if [&b"sk_"[..], b"rk_", b"pk_"].iter().any(|prefix| text.starts_with(prefix)) {
+            return Err(KeyError("an API key, not the endpoint's signing secret (`whsec_…`)"));
+        }
+        if text.starts_with(b"whsec_") {
+            return Ok(None);
+        }
+        Ok(Some(
+            "Stripe's signing secrets begin with `whsec_`, and the prefix is a part of the key",
+        ))
     }
 
     fn sample(&self) -> &'static str {
@@ -75,6 +130,30 @@ impl Opener for Stripe {
         signed.set(SIGNATURE, &format!("t={timestamp},v1={}", HEXLOWER.encode(&mac)))?;
         Ok(signed)
     }
+}
+
+/// When it happened: seconds, or a text in the newer events.
+fn created(body: &Object<'_>) -> Option<String> {
+    match body.integer("created") {
+        Some(seconds) => clock::rfc3339(UnixTime(seconds)),
+        None => moment::rfc3339(&body.text("created")?),
+    }
+}
+
+/// The object that the event is about, whole or thin, and whose request made it.
+fn about(body: &Object<'_>) -> Map<String, Value> {
+    let object = body.object("data").and_then(|data| data.object("object"));
+    let thin = body.object("related_object");
+    let object = object.or(thin).unwrap_or_default();
+    let value = |text: Option<Cow<'_, str>>| text.map_or(Value::Null, |text| Value::from(text.into_owned()));
+    let request = body.raw("request");
+    let request = request.and_then(|request| Object::read(request).map_or_else(|| json::id(request), |object| object.id("id")));
+    Map::from_iter([
+        ("object".to_owned(), value(object.text("object").or_else(|| object.text("type")))),
+        ("object_id".to_owned(), value(object.id("id"))),
+        ("api_version".to_owned(), value(body.text("api_version"))),
+        ("request".to_owned(), value(request)),
+    ])
 }
 
 /// What a header says: its one time, and its signatures of version 1.

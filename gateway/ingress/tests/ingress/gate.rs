@@ -66,7 +66,11 @@ impl Gate {
         self
     }
 
-    pub(crate) fn option(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn option(self, key: &str, value: &str) -> Self {
+        self.scalar(key, Scalar::Text(value.to_owned()))
+    }
+
+    pub(crate) fn scalar(mut self, key: &str, value: Scalar) -> Self {
         let place = Place {
             file: Arc::new("t.yaml".into()),
             line: 1,

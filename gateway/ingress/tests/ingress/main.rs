@@ -10,4 +10,6 @@ mod schema;
 mod seeds;
 mod sending;
 mod standard_webhooks;
+mod stripe;
 mod vectors;
+mod zoom;
