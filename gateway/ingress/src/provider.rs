@@ -33,7 +33,7 @@ use crate::{
     Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
     mac::Proof,
     open::Answer,
-    scheme::{OptionSpec, SameBody},
+    scheme::{OptionError, OptionSpec, SameBody},
     sign::{SignError, Signed},
 };
 use http::{HeaderMap, Method};
@@ -94,6 +94,16 @@ pub(crate) trait Opener: Sync {
     /// Whether a key has the right form, with a warning where it is weak.
     fn check_key(&self, _key: &Key) -> Result<Option<&'static str>, KeyError> {
         Ok(None)
+    }
+
+    /// What is wrong with options that are fine one by one.
+    fn check_options(&self, _scheme: &Scheme) -> Vec<OptionError> {
+        Vec::new()
+    }
+
+    /// What a known body is when the endpoint does not say it.
+    fn same_body(&self, _scheme: &Scheme) -> SameBody {
+        self.facts().same_body
     }
 
     /// A small real payload.

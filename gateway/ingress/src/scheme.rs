@@ -151,6 +151,9 @@ impl Scheme {
             key: spec.key.to_owned(),
             message: format!("`{}` needs `{}`: {}", provider.as_str(), spec.key, spec.accepts()),
         }));
+        if errors.is_empty() {
+            errors = provider::opener(provider).check_options(&scheme);
+        }
         if errors.is_empty() { Ok(scheme) } else { Err(errors) }
     }
 
@@ -260,7 +263,7 @@ impl Scheme {
         match self.given.get(SAME_BODY.key) {
             Some(Scalar::Text(text)) if text == "drop" => SameBody::Drop,
             Some(Scalar::Text(_)) => SameBody::Run,
-            _ => provider::facts(self.provider).same_body,
+            _ => provider::opener(self.provider).same_body(self),
         }
     }
 

@@ -1,11 +1,11 @@
 //! Zoom: `x-zm-signature: v0=` over `v0:{timestamp}:{raw body}` (developers.zoom.us, "Using webhooks").
 
+mod content;
+
 use super::{Arrival, Facts, Opener, POST, generic, timed_mac::TimedMac};
 use crate::json::Object;
 use crate::{
-    Answer, Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
-    activity::Kind,
-    clock,
+    Answer, Key, Keys, Opened, Refusal, Request, Scheme, UnixTime, clock,
     mac::{self, Proof},
     scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
@@ -35,11 +35,12 @@ static FACTS: Facts = Facts {
     horizon: Duration::from_secs(24 * 3600),
     window: Some(clock::WINDOW),
     deadline: Duration::from_secs(3),
-    scheme_headers: &["x-zm-signature", "x-zm-request-timestamp"],
+    scheme_headers: &["x-zm-signature", "x-zm-request-timestamp", TRACKING],
     shown_headers: &["content-type", "user-agent", "x-zm-request-timestamp", TRACKING],
     batches: false,
     options: &[RAW, SAME_BODY],
-    same_body: SameBody::Run,
+    // Where the body names nothing, the tracking id is all there is, and nothing signs it.
+    same_body: SameBody::Drop,
     key: "the webhook's secret token, as text",
     verify: None,
 };
@@ -62,18 +63,7 @@ impl Opener for Zoom {
         if event.as_deref() == Some("endpoint.url_validation") {
             return validation(arrival, &body).map(Opened::Handshake);
         }
-        let payload = body.object("payload").unwrap_or_default();
-        let object = payload.object("object").unwrap_or_default();
-        let what = object.id("uuid").or_else(|| object.id("id"));
-        // The body has no id of its own: what happened to which thing, and when, is one.
-        let id = event.as_deref().zip(what).zip(body.id("event_ts"));
-        let id = id.map(|((event, what), at)| format!("{event}.{what}.{at}"));
-        let mut draft = generic::draft(arrival, &FACTS, Kind::Event, event.as_deref(), raw);
-        if let Some(at) = MAC.signed_at(arrival.request).and_then(clock::rfc3339) {
-            draft.timestamp = at;
-        }
-        let account = payload.id("account_id").map(|id| id.into_owned());
-        generic::deliver(arrival, draft, generic::signed("event", id), account)
+        content::read(arrival, raw, &body, event.as_deref().unwrap_or_default())
     }
 
     fn sample(&self) -> &'static str {
@@ -81,7 +71,11 @@ impl Opener for Zoom {
     }
 
     fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
-        let mut signed = Signed::new(payload.to_vec(), sign::JSON);
+        let body = match fresh_id {
+            Some(id) => content::renewed(payload, now, id),
+            None => payload.to_vec(),
+        };
+        let mut signed = Signed::new(body, sign::JSON);
         MAC.sign(&mut signed, key, now)?;
         signed.set(TRACKING, &fresh_id.map_or_else(|| generic::derived_id(payload), str::to_owned))?;
         Ok(signed)
