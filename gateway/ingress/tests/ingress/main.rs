@@ -11,5 +11,6 @@ mod seeds;
 mod sending;
 mod standard_webhooks;
 mod stripe;
+mod telegram;
 mod vectors;
 mod zoom;
