@@ -5,6 +5,7 @@ mod activities;
 mod attacks;
 mod corpus;
 mod gate;
+mod linear;
 mod properties;
 mod schema;
 mod seeds;
