@@ -76,13 +76,7 @@ impl Gate {
             line: 1,
             column: 1,
         };
-        self.options.insert(
-            key.to_owned(),
-            OptionValue {
-                value: Scalar::Text(value.to_owned()),
-                place,
-            },
-        );
+        self.options.insert(key.to_owned(), OptionValue { value, place });
         self
     }
 
