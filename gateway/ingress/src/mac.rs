@@ -20,6 +20,11 @@ impl Proof {
     pub(crate) fn matched_key(&self) -> usize {
         self.matched_key
     }
+
+    /// The same proof, where its key stands elsewhere in the endpoint's whole list than among those that were tried.
+    pub(crate) fn counted_at(self, matched_key: usize) -> Self {
+        Self { matched_key }
+    }
 }
 
 /// Tries the live keys in their order, newest first, and says which one fitted.

@@ -6,6 +6,7 @@
 mod bitbucket;
 mod body_mac;
 mod discord;
+mod forge;
 mod generic;
 mod gitea;
 mod github;

@@ -4,8 +4,10 @@
 mod activities;
 mod attacks;
 mod corpus;
+mod discord;
 mod gate;
-mod linear;
+mod gitea;
+mod gitlab;
 mod properties;
 mod schema;
 mod seeds;
