@@ -2,13 +2,14 @@
 //!
 //! The URL comes from the option `public_url`, never from headers.
 
+mod content;
+
 use super::{Arrival, Facts, GET_AND_POST, Opener, generic};
-use crate::scheme::{OptionKind, OptionSpec};
+use crate::scheme::{OptionError, OptionKind, OptionSpec};
 use crate::{
-    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
-    activity::Kind,
-    field,
+    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, field,
     form::Form,
+    json,
     mac::{self, Proof},
     scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
@@ -29,7 +30,7 @@ const PUBLIC_URL: OptionSpec = OptionSpec {
         example: "https://gate.example/twilio",
     },
     required: true,
-    what: "the URL that Twilio calls, as it is configured there; the query is the request's, and so is the path where it has none",
+    what: "the URL that Twilio calls, without the query, which is the request's, as is the path where none stands here",
 };
 
 static FACTS: Facts = Facts {
@@ -44,10 +45,14 @@ static FACTS: Facts = Facts {
     shown_headers: &["content-type", "user-agent", IDEMPOTENCY],
     batches: false,
     options: &[RAW, SAME_BODY, PUBLIC_URL],
-    same_body: SameBody::Drop,
+    // A call sends the same fields at each step, and the next step is not a repeat; messages have signed ids.
+    same_body: SameBody::Run,
     key: "the account's primary auth token, as text",
     verify: None,
 };
+
+/// How a form's fields begin in the signed text: Twilio sends the account with everything, and its name is the first.
+const MOVED: &str = "AccountSidAC";
 
 /// See the module's page.
 pub(super) struct Twilio;
@@ -61,7 +66,7 @@ impl Opener for Twilio {
         let signature = field::required(request.headers, SIGNATURE, Reason::MissingSignature, Reason::BadSignature)?;
         let given: [u8; 20] =
             mac::base64(signature).ok_or_else(|| Refusal::new(Reason::BadSignature, "the signature is not the base64 of 20 bytes"))?;
-        let url = url(scheme, request);
+        let url = url(scheme, request.path_and_query);
         let fields = signed_fields(request, &url)?;
         let candidates = candidates(&url);
         mac::any_live_key(keys, now, |key| {
@@ -73,14 +78,19 @@ impl Opener for Twilio {
     }
 
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
-        let raw = generic::anything(arrival)?;
-        let form = Form::read(arrival.request.body).unwrap_or_default();
-        let what = form.id("MessageSid").or_else(|| form.id("CallSid"));
-        let status = form.id("MessageStatus").or_else(|| form.id("CallStatus")).unwrap_or_default();
-        let id = generic::signed("sid", what.map(|what| format!("{what}.{status}")));
-        let account = form.id("AccountSid").map(str::to_owned);
-        let draft = generic::draft(arrival, &FACTS, Kind::Event, None, &raw);
-        generic::deliver(arrival, draft, id, account)
+        content::read(arrival)
+    }
+
+    fn check_options(&self, scheme: &Scheme) -> Vec<OptionError> {
+        let url = scheme.text(PUBLIC_URL.key).unwrap_or_default();
+        let is_url = url
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty()));
+        let error = || OptionError {
+            key: PUBLIC_URL.key.to_owned(),
+            message: format!("`{}` is an absolute URL, `https://host/path`", PUBLIC_URL.key),
+        };
+        (!is_url).then(error).into_iter().collect()
     }
 
     fn sample(&self) -> &'static str {
@@ -88,35 +98,36 @@ impl Opener for Twilio {
     }
 
     fn sign(&self, payload: &[u8], key: &Key, scheme: &Scheme, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+        // Of anything else the hash would have to stand in the URL, which is not ours to write.
+        let form = match json::valid(payload) {
+            Ok(_) => None,
+            Err(_) => Form::read(payload),
+        };
+        let mut form = form.ok_or_else(|| SignError("the payload is no form".to_owned()))?;
         let mut signed = Signed::new(payload.to_vec(), sign::FORM);
         if let Some(id) = fresh_id {
-            let mut form = Form::read(payload).ok_or_else(|| SignError("the payload is no form".to_owned()))?;
-            form.set("MessageSid", id);
+            // A call's own id, where it is one.
+            let named = content::IDS.into_iter().find(|name| form.id(name).is_some());
+            form.set(named.unwrap_or(content::IDS[0]), id);
             signed.body = form.encoded().into_bytes();
+            signed.set(IDEMPOTENCY, &generic::derived_id(&signed.body))?;
         }
-        let mut text = scheme.text(PUBLIC_URL.key).unwrap_or_default().to_owned();
-        match Form::read(&signed.body) {
-            Some(form) => text.push_str(&fields_of(&form)),
-            None => return Err(SignError("the payload is no form".to_owned())),
-        }
-        let mac = mac::hmac_sha1(key.expose(), &[text.as_bytes()]).ok_or_else(SignError::key)?;
+        let url = url(scheme, "/");
+        let mac = mac::hmac_sha1(key.expose(), &[url.as_bytes(), fields_of(&form).as_bytes()]).ok_or_else(SignError::key)?;
         signed.set(SIGNATURE, &BASE64.encode(&mac))?;
         Ok(signed)
     }
 }
 
-/// The URL that Twilio called.
-fn url(scheme: &Scheme, request: &Request<'_>) -> String {
+/// The URL that Twilio called: scheme, host and path as configured, the query as it came. Where no path is configured, it is the request's.
+fn url(scheme: &Scheme, path_and_query: &str) -> String {
     let configured = scheme.text(PUBLIC_URL.key).unwrap_or_default();
-    if configured.contains('?') {
-        return configured.to_owned();
-    }
-    let (path, query) = match request.path_and_query.split_once('?') {
+    let mut url = configured.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let (path, query) = match path_and_query.split_once('?') {
         Some((path, query)) => (path, Some(query)),
-        None => (request.path_and_query, None),
+        None => (path_and_query, None),
     };
-    let mut url = configured.to_owned();
-    if !configured.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
+    if !url.split_once("://").is_some_and(|(_, rest)| rest.contains('/')) {
         url.push_str(path);
     }
     if let Some(query) = query {
@@ -143,7 +154,7 @@ fn candidates(url: &str) -> BTreeSet<String> {
     let quoted: Vec<_> = all
         .iter()
         .filter_map(|url| url.split_once('?'))
-        .map(|(path, query)| format!("{path}?{}", query.replace('\'', "%27")))
+        .flat_map(|(path, query)| [("'", "%27"), ("%27", "'")].map(|(from, to)| format!("{path}?{}", query.replace(from, to))))
         .collect();
     all.extend(quoted);
     all
@@ -151,7 +162,12 @@ fn candidates(url: &str) -> BTreeSet<String> {
 
 /// What of the body is signed: the fields of a form; of anything else its hash, which stands in the URL.
 fn signed_fields(request: &Request<'_>, url: &str) -> Result<String, Refusal> {
-    let hash = url.split_once('?').and_then(|(_, query)| {
+    let query = url.split_once('?').map(|(_, query)| query);
+    // No delimiter stands between the URL and the fields, so fields moved into the query would sign the same text. `=` stands in a query's own.
+    if query.is_some_and(|query| query.contains(MOVED)) {
+        return Err(Refusal::new(Reason::BadSignature, "a form's fields stand in the query"));
+    }
+    let hash = query.and_then(|query| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.filter(|(name, _)| *name == "bodySHA256").map(|(_, hash)| hash).last()
     });

@@ -15,5 +15,6 @@ mod sending;
 mod standard_webhooks;
 mod stripe;
 mod telegram;
+mod twilio;
 mod vectors;
 mod zoom;
