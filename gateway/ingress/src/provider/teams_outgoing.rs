@@ -1,6 +1,8 @@
 //! Microsoft Teams' outgoing webhooks: `Authorization: HMAC` and the base64 of HMAC-SHA256 over the raw body, the key in base64
 //! (learn.microsoft.com, "Create an outgoing webhook").
 
+mod activity;
+
 use super::{
     Arrival, Facts, KeyError, Opener, POST,
     body_mac::{BodyMac, Encoding},
@@ -8,7 +10,6 @@ use super::{
 };
 use crate::{
     Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
-    activity::Kind,
     mac::{self, Proof},
     scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
@@ -29,7 +30,7 @@ static FACTS: Facts = Facts {
     // The default of chat providers.
     body_limit: ByteSize::kib(256),
     // Nothing is retried.
-    horizon: Duration::from_secs(1 * 3600),
+    horizon: Duration::from_secs(3600),
     window: None,
     deadline: Duration::from_secs(5),
     scheme_headers: &["authorization"],
@@ -57,17 +58,15 @@ impl Opener for TeamsOutgoing {
     }
 
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
-        let (raw, body) = generic::object(arrival)?;
-        let id = generic::signed("activity", body.id("id"));
-        let draft = generic::draft(arrival, &FACTS, Kind::Message, body.text("type").as_deref(), raw);
-        generic::deliver(arrival, draft, id, None)
+        activity::read(arrival)
     }
 
     fn check_key(&self, key: &Key) -> Result<Option<&'static str>, KeyError> {
         secret(key).map(|_| None)
     }
+
     fn sample(&self) -> &'static str {
-        r#"{"type":"message","id":"1771495200000","timestamp":"2026-02-19T10:00:00.000Z","channelId":"msteams","serviceUrl":"https://smba.trafficmanager.net/emea/","from":{"id":"29:1a2b","name":"Ada","aadObjectId":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"},"conversation":{"id":"19:gate@thread.tacv2;messageid=1771495200000","isGroup":true},"text":"<at>Gate</at> Is the gate open?"}"#
+        r#"{"type":"message","id":"1771495200000","timestamp":"2026-02-19T10:00:00.000Z","channelId":"msteams","serviceUrl":"https://smba.trafficmanager.net/emea/","from":{"id":"29:1a2b","name":"Ada","aadObjectId":"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"},"conversation":{"id":"19:gate@thread.tacv2;messageid=1771495200000","isGroup":true,"conversationType":"channel"},"text":"<at>Gate</at> Is the gate open?","entities":[{"type":"mention","text":"<at>Gate</at>","mentioned":{"id":"28:gate","name":"Gate"}}],"channelData":{"tenant":{"id":"7f8e9d0c-1b2a-4354-6758-9a0b1c2d3e4f"},"team":{"id":"19:team@thread.tacv2"},"channel":{"id":"19:gate@thread.tacv2"}},"locale":"en-GB"}"#
     }
 
     fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {

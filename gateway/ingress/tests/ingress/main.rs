@@ -14,6 +14,7 @@ mod seeds;
 mod sending;
 mod standard_webhooks;
 mod stripe;
+mod teams_outgoing;
 mod telegram;
 mod twilio;
 mod vectors;
