@@ -18,4 +18,5 @@ mod teams_outgoing;
 mod telegram;
 mod twilio;
 mod vectors;
+mod webex;
 mod zoom;
