@@ -53,6 +53,17 @@ fn mentions(text: &str) -> Vec<Mention> {
         let Some(after) = begins.then(|| text.get(at + 1..)).flatten() else {
             continue;
         };
+        // Bitbucket Cloud writes accounts: `@{557058:…}`.
+        if let Some((account, _)) = after.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            if !account.is_empty() && !account.contains(char::is_whitespace) && !found.iter().any(|mention| mention.id == account) {
+                found.push(Mention {
+                    id: account.to_owned(),
+                    name: None,
+                    text: format!("@{{{account}}}"),
+                });
+            }
+            continue;
+        }
         let end = after.find(|c| !inner(c)).unwrap_or(after.len());
         let name = after.get(..end).unwrap_or_default().trim_end_matches(['.', '-']);
         if !name.is_empty() && !found.iter().any(|mention| mention.id == name) {
@@ -74,6 +85,7 @@ mod tests {
     fn mentions_are_names_at_the_beginning_of_words() {
         let names = |text| mentions(text).into_iter().map(|mention| mention.id).collect::<Vec<_>>();
         assert_eq!(names("@ada, ask (@bob.b-1). @ada"), ["ada", "bob.b-1"]);
+        assert_eq!(names("@{557058:1-a} and @{} @{a b} @{"), ["557058:1-a"]);
         assert!(names("ada@example.com https://a.example/@x @ @- @@").is_empty());
     }
 }

@@ -3,6 +3,7 @@
 
 mod activities;
 mod attacks;
+mod bitbucket;
 mod corpus;
 mod discord;
 mod gate;
@@ -12,11 +13,14 @@ mod properties;
 mod schema;
 mod seeds;
 mod sending;
+mod shopify;
 mod standard_webhooks;
 mod stripe;
-mod teams_outgoing;
 mod telegram;
-mod twilio;
-mod vectors;
 mod webex;
+mod teams_outgoing;
+mod vectors;
 mod zoom;
+mod linear;
+mod twilio;
+mod hmac;

@@ -59,6 +59,8 @@ fn wrong(provider: Provider, vector: &Vector) -> Option<String> {
 fn published_vectors_behave_as_their_sources_say() {
     let files = [
         (Provider::Slack, include_str!("../vectors/slack.json"), 5),
+        (Provider::Stripe, include_str!("../vectors/stripe.json"), 1),
+        (Provider::Bitbucket, include_str!("../vectors/bitbucket.json"), 1),
         (Provider::Github, include_str!("../vectors/github.json"), 3),
         (Provider::StandardWebhooks, include_str!("../vectors/standard-webhooks.json"), 13),
     ];
