@@ -1,7 +1,9 @@
 //! Anyone who signs with an HMAC: header, algorithm, encoding, text, clock and id as the endpoint's options say.
 
+mod template;
+
 use super::{Arrival, Facts, Opener, POST, generic};
-use crate::scheme::{OptionKind, OptionSpec};
+use crate::scheme::{OptionError, OptionKind, OptionSpec};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
     activity::Kind,
@@ -11,9 +13,14 @@ use crate::{
     scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
+};
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
-use std::time::Duration;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::{borrow::Cow, time::Duration};
 use subtle::ConstantTimeEq;
 use tollgate_config::ByteSize;
 use zeroize::Zeroizing;
@@ -60,7 +67,7 @@ const TEMPLATE: OptionSpec = text(
     "template",
     Some("{body}"),
     "{ts}.{body}",
-    "what is signed: `{ts}`, `{id}`, `{body}`, `{method}` and `{path}` stand for the request's",
+    "what is signed: `{ts}`, `{id}`, `{body}`, `{method}`, `{path}` (with the query) and `{url}` (of `public_url`, with the query) stand for the request's",
 );
 const TS_HEADER: OptionSpec = text(
     "ts_header",
@@ -80,10 +87,27 @@ const TOLERANCE: OptionSpec = OptionSpec {
     what: "how far the timestamp may be off, in seconds",
 };
 const ID_HEADER: OptionSpec = text("id_header", None, "x-event-id", "the event id's header");
-const ID_MEMBER: OptionSpec = text("id_member", None, "id", "the member of the body's JSON that is the event's id");
+const ID_POINTER: OptionSpec = text(
+    "id_pointer",
+    None,
+    "/id",
+    "where the event's id stands in the body's JSON (RFC 6901)",
+);
+const LIST_SEPARATOR: OptionSpec = text(
+    "list_separator",
+    None,
+    ",",
+    "what stands between several signatures in one header, of which one must fit",
+);
+const PUBLIC_URL: OptionSpec = text(
+    "public_url",
+    None,
+    "https://gate.example/hook",
+    "the URL that the sender calls, for `{url}`, without the query",
+);
 
-/// What a template may name.
-const NAMES: [&str; 5] = ["{ts}", "{id}", "{body}", "{method}", "{path}"];
+/// Signatures in one header that are looked at.
+const MAX_SIGNATURES: usize = 16;
 
 static FACTS: Facts = Facts {
     methods: &POST,
@@ -110,7 +134,9 @@ static FACTS: Facts = Facts {
         TS_UNIT,
         TOLERANCE,
         ID_HEADER,
-        ID_MEMBER,
+        ID_POINTER,
+        LIST_SEPARATOR,
+        PUBLIC_URL,
     ],
     same_body: SameBody::Drop,
     key: "the secret, written as `key_encoding` says",
@@ -131,21 +157,17 @@ impl Opener for Hmac {
         let named: Vec<_> = named.into_iter().flatten().collect();
         field::refuse_repeated(request.headers, &named)?;
         let written = field::required(request.headers, header, Reason::MissingSignature, Reason::BadSignature)?;
-        if scheme.text(ALGORITHM.key) == Some("sha1") && !scheme.flag(ALLOW_SHA1.key) {
-            return Err(Refusal::new(Reason::AlgorithmNotAllowed, "SHA-1 without `allow_sha1`"));
+        let given = signatures(scheme, written);
+        if given.is_empty() {
+            return Err(Refusal::new(
+                Reason::BadSignature,
+                "the signature is not written as the endpoint's options say",
+            ));
         }
-        let given = written
-            .strip_prefix(scheme.text(PREFIX.key).unwrap_or_default())
-            .and_then(|text| decoded(scheme.text(ENCODING.key), text))
-            .ok_or_else(|| Refusal::new(Reason::BadSignature, "the signature is not written as the endpoint's options say"))?;
         let ts = match scheme.text(TS_HEADER.key) {
             Some(name) => {
                 let ts = field::required(request.headers, name, Reason::MissingTimestamp, Reason::BadTimestamp)?;
-                let at = if scheme.text(TS_UNIT.key) == Some("ms") {
-                    clock::milliseconds(ts)?
-                } else {
-                    clock::seconds(ts)?
-                };
+                let at = instant(scheme, ts)?;
                 let tolerance = scheme.integer(TOLERANCE.key).and_then(|seconds| u64::try_from(seconds).ok());
                 clock::within(at, now, Duration::from_secs(tolerance.unwrap_or_default()))?;
                 ts
@@ -156,10 +178,17 @@ impl Opener for Hmac {
             Some(name) => field::required(request.headers, name, Reason::BadId, Reason::BadId)?,
             None => "",
         };
-        let parts = parts(scheme, request, ts, id);
+        let url = template::url(scheme, request.path_and_query);
+        let values = template::Values {
+            request,
+            ts,
+            id,
+            url: &url,
+        };
+        let parts = values.parts(scheme.text(TEMPLATE.key).unwrap_or_default())?;
         mac::any_live_key(keys, now, |key| {
             let expected = secret(scheme, key).and_then(|secret| mac(scheme, &secret, &parts));
-            expected.is_some_and(|expected| expected.ct_eq(&given).into())
+            expected.is_some_and(|expected| given.iter().fold(false, |fits, given| bool::from(expected.ct_eq(given)) | fits))
         })
     }
 
@@ -168,16 +197,34 @@ impl Opener for Hmac {
         let scheme = arrival.scheme;
         let body = Object::read(&raw);
         let event = body.as_ref().and_then(|body| body.text("type"));
-        let id = match (scheme.text(ID_HEADER.key), scheme.text(ID_MEMBER.key)) {
+        let id = match (scheme.text(ID_HEADER.key), scheme.text(ID_POINTER.key)) {
             (Some(name), _) => generic::unsigned("header", arrival, name).map(|id| crate::verified::EventId {
                 signed: scheme.text(TEMPLATE.key).is_some_and(|template| template.contains("{id}")),
                 ..id
             }),
-            (None, Some(name)) => generic::signed("member", body.as_ref().and_then(|body| body.id(name))),
+            (None, Some(pointer)) => generic::signed("pointer", pointed(&raw, pointer).and_then(json::id).map(Cow::into_owned)),
             (None, None) => None,
         };
-        let draft = generic::draft(arrival, &FACTS, Kind::Event, event.as_deref(), &raw);
+        let mut draft = generic::draft(arrival, &FACTS, Kind::Event, event.as_deref(), &raw);
+        let signed_at = scheme
+            .text(TS_HEADER.key)
+            .and_then(|name| field::optional(arrival.request.headers, name));
+        if let Some(at) = signed_at.and_then(|ts| instant(scheme, ts).ok()).and_then(clock::rfc3339) {
+            draft.timestamp = at;
+        }
         generic::deliver(arrival, draft, id, None)
+    }
+
+    fn check_options(&self, scheme: &Scheme) -> Vec<OptionError> {
+        template::check(scheme)
+    }
+
+    fn same_body(&self, scheme: &Scheme) -> SameBody {
+        // Where no id is configured, two equal bodies may be two events (DESIGN 3.6).
+        match (scheme.text(ID_HEADER.key), scheme.text(ID_POINTER.key)) {
+            (None, None) => SameBody::Run,
+            _ => FACTS.same_body,
+        }
     }
 
     fn sample(&self) -> &'static str {
@@ -186,9 +233,9 @@ impl Opener for Hmac {
 
     fn sign(&self, payload: &[u8], key: &Key, scheme: &Scheme, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
         let id = fresh_id.map_or_else(|| generic::derived_id(payload), str::to_owned);
-        let body = match scheme.text(ID_MEMBER.key) {
-            Some(name) => generic::with_id(payload, name, fresh_id)?,
-            None => payload.to_vec(),
+        let body = match (scheme.text(ID_POINTER.key), fresh_id) {
+            (Some(pointer), Some(id)) => renewed(payload, pointer, id)?,
+            _ => payload.to_vec(),
         };
         let format = if json::valid(&body).is_ok() {
             sign::JSON
@@ -207,12 +254,22 @@ impl Opener for Hmac {
         let body = signed.body.clone().into();
         let request = Request {
             method: &http::Method::POST,
-            path_and_query: "/",
+            path_and_query: template::path(scheme),
             headers: &signed.headers,
             body: &body,
         };
         let secret = secret(scheme, key).ok_or_else(SignError::key)?;
-        let mac = mac(scheme, &secret, &parts(scheme, &request, &ts, &id)).ok_or_else(SignError::key)?;
+        let url = template::url(scheme, request.path_and_query);
+        let values = template::Values {
+            request: &request,
+            ts: &ts,
+            id: &id,
+            url: &url,
+        };
+        let parts = values
+            .parts(scheme.text(TEMPLATE.key).unwrap_or_default())
+            .map_err(|refusal| SignError(refusal.detail))?;
+        let mac = mac(scheme, &secret, &parts).ok_or_else(SignError::key)?;
         let written = match scheme.text(ENCODING.key) {
             Some("base64") => BASE64.encode(&mac),
             Some("base64url") => URL_SAFE_NO_PAD.encode(&mac),
@@ -224,30 +281,70 @@ impl Opener for Hmac {
     }
 }
 
-/// The signed text, in parts: the template's words and what its names stand for.
-fn parts<'a>(scheme: &'a Scheme, request: &'a Request<'_>, ts: &'a str, id: &'a str) -> Vec<&'a [u8]> {
-    let mut parts = Vec::new();
-    let mut rest = scheme.text(TEMPLATE.key).unwrap_or_default();
-    while let Some((at, name)) = NAMES.iter().filter_map(|name| Some((rest.find(name)?, *name))).min() {
-        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        parts.push(before.as_bytes());
-        parts.push(match name {
-            "{ts}" => ts.as_bytes(),
-            "{id}" => id.as_bytes(),
-            "{body}" => request.body,
-            "{method}" => request.method.as_str().as_bytes(),
-            _ => request.path_and_query.as_bytes(),
-        });
-        rest = after.strip_prefix(name).unwrap_or_default();
+/// The signatures in the header that are written as configured; with a separator, others beside them are passed over.
+fn signatures(scheme: &Scheme, written: &str) -> Vec<Vec<u8>> {
+    let read = |text: &str| {
+        decoded(
+            scheme.text(ENCODING.key),
+            text.strip_prefix(scheme.text(PREFIX.key).unwrap_or_default())?,
+        )
+    };
+    match scheme.text(LIST_SEPARATOR.key) {
+        Some(separator) => written
+            .split(separator)
+            .take(MAX_SIGNATURES)
+            .filter_map(|text| read(text.trim_matches(' ')))
+            .collect(),
+        None => read(written).into_iter().collect(),
     }
-    parts.push(rest.as_bytes());
-    parts
+}
+
+fn instant(scheme: &Scheme, ts: &str) -> Result<UnixTime, Refusal> {
+    if scheme.text(TS_UNIT.key) == Some("ms") {
+        clock::milliseconds(ts)
+    } else {
+        clock::seconds(ts)
+    }
+}
+
+/// The value that a JSON Pointer names (RFC 6901 4), unread.
+fn pointed<'a>(raw: &'a RawValue, pointer: &str) -> Option<&'a RawValue> {
+    let tokens = pointer.strip_prefix('/')?.split('/');
+    tokens
+        .map(|token| token.replace("~1", "/").replace("~0", "~"))
+        .try_fold(raw, |value, token| {
+            if value.get().starts_with('[') {
+                // A number without needless zeros, and no sign.
+                let index: usize = token.parse().ok().filter(|index: &usize| index.to_string() == token)?;
+                let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+                return items.get(index).copied();
+            }
+            Object::read(value)?.raw(&token)
+        })
+}
+
+/// A payload with a fresh id where the pointer names one; a number stays one.
+fn renewed(payload: &[u8], pointer: &str, id: &str) -> Result<Vec<u8>, SignError> {
+    let place = || {
+        let whole = std::str::from_utf8(payload).ok()?;
+        let old = pointed(json::valid(payload).ok()?, pointer)?;
+        let number = old.get().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        if number {
+            let digest = Sha256::digest(id.as_bytes());
+            let fresh = digest.iter().take(6).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+            return sign::spliced(whole, old, &fresh.to_string());
+        }
+        sign::replaced(whole, old, id)
+    };
+    place()
+        .map(String::into_bytes)
+        .ok_or_else(|| SignError(format!("the payload has nothing at `{pointer}`, so no place for an id")))
 }
 
 fn decoded(encoding: Option<&str>, text: &str) -> Option<Vec<u8>> {
     match encoding {
         Some("base64") => BASE64.decode(text.as_bytes()).ok(),
-        Some("base64url") => URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok(),
+        Some("base64url") => URL_SAFE_NO_PAD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok(),
         _ => HEXLOWER.decode(text.as_bytes()).ok(),
     }
 }

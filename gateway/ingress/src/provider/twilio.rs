@@ -169,7 +169,7 @@ fn signed_fields(request: &Request<'_>, url: &str) -> Result<String, Refusal> {
     }
     let hash = query.and_then(|query| {
         let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.filter(|(name, _)| *name == "bodySHA256").map(|(_, hash)| hash).last()
+        pairs.filter(|(name, _)| *name == "bodySHA256").map(|(_, hash)| hash).next_back()
     });
     if let Some(hash) = hash {
         if !mac::same_token(HEXLOWER.encode(&Sha256::digest(request.body)).as_bytes(), hash.as_bytes()) {
