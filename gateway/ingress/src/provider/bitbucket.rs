@@ -147,7 +147,10 @@ impl Opener for Bitbucket {
         MAC.sign(&mut signed, key)?;
         signed.set(DELIVERY, &fresh_id.map_or_else(|| generic::derived_id(payload), str::to_owned))?;
         let body = json::valid(payload).ok().and_then(Object::read).unwrap_or_default();
-        if let Some(event) = body.text("eventKey").or_else(|| guessed(&body).map(Cow::Borrowed)) {
+        let named = body
+            .text("eventKey")
+            .filter(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()));
+        if let Some(event) = named.or_else(|| guessed(&body).map(Cow::Borrowed)) {
             signed.set(EVENT, &event)?;
         }
         Ok(signed)

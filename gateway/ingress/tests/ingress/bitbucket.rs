@@ -156,6 +156,9 @@ fn what_is_sent_has_bitbuckets_headers() {
         .headers;
     assert_eq!(headers["x-request-uuid"], "d-9");
     assert_eq!(headers["x-event-key"], "issue:created");
+    // A name that could stand in no header is left out.
+    let odd = sign::sign(Bitbucket, br#"{"eventKey":"a\nb"}"#, &key("k"), NOW, None).unwrap();
+    assert!(!odd.headers.contains_key("x-event-key"));
 }
 
 #[test]
