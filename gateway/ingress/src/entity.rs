@@ -62,7 +62,9 @@ pub(crate) fn urls(text: &str) -> Vec<String> {
     for part in text.split(ends) {
         let at = [part.find("https://"), part.find("http://")].into_iter().flatten().min();
         let Some(url) = at.and_then(|at| part.get(at..)) else { continue };
-        let url = url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '`']).to_owned();
+        let url = url
+            .trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '`'])
+            .to_owned();
         let host = url.split_once("://").map(|(_, host)| host).unwrap_or_default();
         if !host.is_empty() && !found.contains(&url) {
             found.push(url);
@@ -83,8 +85,15 @@ mod tests {
     #[test]
     fn addresses_in_plain_text_end_where_a_reader_ends_them() {
         assert_eq!(
-            urls("see https://a.example/x?y=1, (http://b.example) [c](https://c.example/) https://a.example/x?y=1 https:// http://é.example/ö."),
-            ["https://a.example/x?y=1", "http://b.example", "https://c.example/", "http://é.example/ö"]
+            urls(
+                "see https://a.example/x?y=1, (http://b.example) [c](https://c.example/) https://a.example/x?y=1 https:// http://é.example/ö."
+            ),
+            [
+                "https://a.example/x?y=1",
+                "http://b.example",
+                "https://c.example/",
+                "http://é.example/ö"
+            ]
         );
         assert!(urls("nothing: //x.example").is_empty());
     }

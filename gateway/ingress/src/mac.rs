@@ -4,7 +4,6 @@ use crate::{Key, Keys, Reason, Refusal, UnixTime};
 use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, Mac};
-use p256::ecdsa::{DerSignature, signature::Verifier as _};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
@@ -120,11 +119,6 @@ pub(crate) fn ed25519(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) 
     key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
 }
 
-/// ECDSA over P-256 with SHA-256, the signature in strict DER (SEC 1 C.8, X.690 8.3: the shortest integers and nothing after them).
-pub(crate) fn p256(key: &p256::ecdsa::VerifyingKey, message: &[u8], der: &[u8]) -> bool {
-    DerSignature::try_from(der).is_ok_and(|signature| key.verify(message, &signature).is_ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,31 +170,6 @@ mod tests {
         assert!(same_token(b"token", b"token"));
         for other in [&b""[..], b"toke", b"token2", b"Token"] {
             assert!(!same_token(b"token", other), "{other:?}");
-        }
-    }
-
-    #[test]
-    fn ecdsa_is_the_published_one_in_strict_der() {
-        // RFC 6979 A.2.5, P-256 with SHA-256, message "sample".
-        let bytes = |text: &str| HEXLOWER.decode(text.as_bytes()).unwrap_or_default();
-        let point = bytes(concat!(
-            "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6",
-            "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
-        ));
-        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok();
-        let der = bytes(concat!(
-            "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716",
-            "022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
-        ));
-        let fits = |message: &[u8], der: &[u8]| key.is_some_and(|key| p256(&key, message, der));
-        assert!(fits(b"sample", &der));
-        assert!(!fits(b"samplf", &der));
-        // One byte more after it, a length in the long form, an integer with a needless zero.
-        let more = [der.as_slice(), b"\0"].concat();
-        let long = [b"\x30\x81", der.get(1..).unwrap_or_default()].concat();
-        let zero = [b"\x30\x47\x02\x22\0", der.get(4..).unwrap_or_default()].concat();
-        for bad in [more, long, zero, Vec::new()] {
-            assert!(!fits(b"sample", &bad), "{bad:?}");
         }
     }
 

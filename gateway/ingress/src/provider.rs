@@ -12,12 +12,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod hmac;
-mod instagram;
-mod line;
 mod linear;
-mod messenger;
-mod meta;
-mod sendgrid;
 mod shopify;
 mod slack;
 mod standard_webhooks;
@@ -27,7 +22,6 @@ mod telegram;
 mod timed_mac;
 mod twilio;
 mod webex;
-mod whatsapp;
 mod zoom;
 
 use crate::{
@@ -138,9 +132,6 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Telegram => &telegram::Telegram,
         Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
         Provider::Webex => &webex::Webex,
-        Provider::Whatsapp => &whatsapp::Whatsapp,
-        Provider::Messenger => &messenger::Messenger,
-        Provider::Instagram => &instagram::Instagram,
         Provider::Github => &github::Github,
         Provider::Gitlab => &gitlab::Gitlab,
         Provider::Gitea => &gitea::Gitea,
@@ -149,11 +140,9 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Shopify => &shopify::Shopify,
         Provider::Twilio => &twilio::Twilio,
         Provider::Discord => &discord::Discord,
-        Provider::Line => &line::Line,
         Provider::StandardWebhooks => &standard_webhooks::StandardWebhooks,
         Provider::Zoom => &zoom::Zoom,
         Provider::Linear => &linear::Linear,
-        Provider::Sendgrid => &sendgrid::Sendgrid,
         Provider::Hmac => &hmac::Hmac,
     }
 }

@@ -34,14 +34,9 @@ pub fn key(provider: Provider) -> &'static str {
         Provider::Github => "It's a Secret to Everybody",
         Provider::StandardWebhooks => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         Provider::Twilio => "12345",
-        Provider::Line => "channel_secret",
         Provider::Gitea => "IsWishesWereHorsesWedAllBeEatingSteak!",
         // RFC 8032 7.1, test 1.
         Provider::Discord => "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
-        // RFC 6979 A.2.5.
-        Provider::Sendgrid => {
-            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEYP7UuiVanTHJYet0xjVtaMBJuJI7Yfps5mliLmDyn7Z5A/4QCLi8maQa6elWKLxk8vGyDC1+n1F3o8KU1EYimQ=="
-        }
         // Base64, as Teams shows its token once.
         Provider::TeamsOutgoing => "dGhlIGdhdGUgb3BlbnMgZm9yIHdobyBoYXMgdGhpcyE=",
         Provider::Gitlab => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -53,7 +48,6 @@ pub fn key(provider: Provider) -> &'static str {
 pub fn signing_key(provider: Provider) -> &'static str {
     match provider {
         Provider::Discord => "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
-        Provider::Sendgrid => "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721",
         _ => key(provider),
     }
 }
