@@ -157,7 +157,7 @@ pub(crate) async fn run(
         Pause::Ended(Ok(())) => {
             drop(running);
             let (parts, body) = head(&shared, early)?;
-            match Whole::collect(body) {
+            match Whole::collect(body).await {
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
                 Collected::Failed(error) => Err(CallError::Trap(format!("the answer's body is not what its head promised: {error}"))),
             }

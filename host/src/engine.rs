@@ -211,7 +211,7 @@ fn pool(host: &HostConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(host.instances)
         .total_core_instances(host.instances.saturating_mul(4))
-        .total_memories(host.instances)
+        .total_memories(host.instances.saturating_mul(MEMORIES_PER_COMPONENT))
         .total_tables(host.instances.saturating_mul(3))
         .total_stacks(host.instances)
         .total_gc_heaps(0)
