@@ -67,7 +67,7 @@ struct Line {
     trace: Option<Trace>,
     deployment: Option<Arc<Deployment>>,
     revision: Option<RevisionId>,
-    choice: &'static str,
+    choice: Option<&'static str>,
 }
 
 impl Entry {
@@ -103,7 +103,7 @@ impl Entry {
                     trace: None,
                     deployment: None,
                     revision: None,
-                    choice: "",
+                    choice: None,
                 })
             }),
         }
@@ -154,7 +154,7 @@ impl Entry {
     pub(crate) fn assigned(&mut self, revision: &RevisionId, choice: &'static str) {
         if let Some(line) = &mut self.line {
             line.revision = Some(revision.clone());
-            line.choice = choice;
+            line.choice = Some(choice);
         }
     }
 
@@ -240,7 +240,7 @@ impl Entry {
             // Without its query, where people put secrets.
             path = line.target.path(),
             tls = self.peer.tls,
-            status = self.status.map_or(0, |status| status.as_u16()),
+            status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             end = self.end.as_str(),
