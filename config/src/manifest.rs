@@ -40,8 +40,6 @@ pub struct Environment {
     pub store: Store,
     /// `journal`.
     pub journal: Journal,
-    /// `cache.path`.
-    pub cache: Option<PathBuf>,
     /// `trust`.
     pub trust: Trust,
     /// `identity`.

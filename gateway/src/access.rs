@@ -3,7 +3,7 @@
 use crate::{
     admit::{Admitted, Entrant},
     gate::Gate,
-    listen::Peer,
+    listen::{Peer, serve::Due},
     request_id::{self, RequestId},
     respond::{Refused, X_REQUEST_ID, code_of_call},
     route::Arrival,
@@ -11,7 +11,10 @@ use crate::{
     trace::Trace,
 };
 use http::{Method, StatusCode, Uri};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tollgate_config::RevisionId;
 use tollgate_host::BodyError;
 use tracing::Level;
@@ -33,6 +36,9 @@ pub(crate) struct Entry {
     code: Option<&'static str>,
     detail: Option<String>,
     endpoint: Option<Arc<Endpoint>>,
+    /// What a worker may still use when the head goes out.
+    wall: Duration,
+    due: Option<Due>,
     line: Option<Box<Line>>,
 }
 
@@ -61,7 +67,7 @@ struct Line {
     trace: Option<Trace>,
     deployment: Option<Arc<Deployment>>,
     revision: Option<RevisionId>,
-    choice: &'static str,
+    choice: Option<&'static str>,
 }
 
 impl Entry {
@@ -87,6 +93,8 @@ impl Entry {
             code: None,
             detail: None,
             endpoint: None,
+            wall: Duration::ZERO,
+            due: None,
             line: tracing::enabled!(target: TARGET, Level::INFO).then(|| {
                 Box::new(Line {
                     method: request.method().clone(),
@@ -95,7 +103,7 @@ impl Entry {
                     trace: None,
                     deployment: None,
                     revision: None,
-                    choice: "",
+                    choice: None,
                 })
             }),
         }
@@ -135,6 +143,7 @@ impl Entry {
 
     /// Notes that it was let in: from here on it has failed until it is done.
     pub(crate) fn admitted(&mut self, admitted: &Admitted) {
+        self.wall = admitted.deployment().limits.wall;
         self.end = match admitted.entrant() {
             Entrant::Verified { .. } => End::Failed,
             Entrant::Public(_) => End::Public,
@@ -145,7 +154,7 @@ impl Entry {
     pub(crate) fn assigned(&mut self, revision: &RevisionId, choice: &'static str) {
         if let Some(line) = &mut self.line {
             line.revision = Some(revision.clone());
-            line.choice = choice;
+            line.choice = Some(choice);
         }
     }
 
@@ -163,9 +172,11 @@ impl Entry {
         }
     }
 
-    /// Counts it, before its answer is sent.
-    pub(crate) fn answered(&mut self, status: StatusCode) {
+    /// Counts it, before its answer is sent. One that is whole needs no more of its worker's time.
+    pub(crate) fn answered(&mut self, status: StatusCode, whole: bool) {
         self.status = Some(status);
+        let wall = if whole { Duration::ZERO } else { self.wall };
+        self.due = Some(self.peer.activity.answering(wall));
         self.count();
     }
 
@@ -201,7 +212,7 @@ impl Entry {
 /// However a request ends, cancelled ones too, it is written once.
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.peer.activity.leave();
+        self.peer.activity.leave(self.due);
         self.gate.metrics.requests.dec();
         if self.status.is_none() {
             // The client went away before there was an answer.
@@ -217,7 +228,7 @@ impl Drop for Entry {
 }
 
 impl Entry {
-    fn write(&self, line: &Line, elapsed: std::time::Duration) {
+    fn write(&self, line: &Line, elapsed: Duration) {
         let deployment = line.deployment.as_deref();
         tracing::info!(
             target: TARGET,
@@ -229,7 +240,7 @@ impl Entry {
             // Without its query, where people put secrets.
             path = line.target.path(),
             tls = self.peer.tls,
-            status = self.status.map_or(0, |status| status.as_u16()),
+            status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             end = self.end.as_str(),

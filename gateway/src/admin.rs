@@ -6,7 +6,8 @@
 use crate::{
     edge::authority,
     gate::Gate,
-    metrics,
+    listen::bare::{Named, Quiet},
+    metrics::{self, Metrics},
     request_id::{self, RequestId},
     respond::X_REQUEST_ID,
     snapshot::State,
@@ -56,6 +57,19 @@ pub(crate) struct Admin {
     token: Option<[u8; 32]>,
 }
 
+/// Every answer of the admin listener's own has an id, so those without one are hyper's.
+struct Bare(Arc<Gate>);
+
+impl Quiet for Bare {
+    fn is_quiet(&self) -> bool {
+        true
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}
+
 impl Admin {
     /// With this token, or for loopback only.
     pub(crate) fn new(gate: Arc<Gate>, environment: EnvId, token: Option<Zeroizing<Vec<u8>>>) -> Arc<Self> {
@@ -91,7 +105,9 @@ impl Admin {
         let service = service_fn(async |request| Ok::<_, Infallible>(self.answer(peer, &request)));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(BUFFER);
-        if let Err(error) = pin!(builder.serve_connection(TokioIo::new(stream), service)).await {
+        if let Err(error) =
+            pin!(builder.serve_connection(TokioIo::new(Named::new(stream, Arc::new(Bare(self.gate.clone())))), service)).await
+        {
             tracing::debug!(%peer, %error, "an admin connection ended by an error");
         }
     }

@@ -7,13 +7,17 @@ pub mod demo;
 mod explain;
 mod keys;
 mod pack;
+mod problem;
 mod providers;
 mod reference;
 pub mod report;
 mod send;
 pub mod serve;
 
-use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use report::{Failure, Format, Name, Outcome};
 use std::{ffi::OsString, process::ExitCode};
 
@@ -98,17 +102,61 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     } else {
         Format::Text
     };
-    match Arguments::try_parse_from(arguments) {
+    match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => Ok(Invocation {
             format,
             command: parsed.command,
         }),
-        Err(error) => Err(match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => report::print(&error.render().to_string()),
-            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => report::help(&error.render().to_string()),
-            _ => format.report(Name::UNKNOWN, Err(Failure::usage(error.render()))),
+        Err(error) => Err(match (error.kind(), format) {
+            (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => report::print(&error.render().to_string()),
+            (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, Format::Text) => report::help(&error.render().to_string()),
+            (ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand, _) => {
+                format.report(Name::UNKNOWN, Err(unfinished(&arguments)))
+            }
+            _ => format.report(Name::UNKNOWN, Err(Failure::usage(without_hidden(error).render()))),
         }),
     }
+}
+
+/// A command line that ends before it says what to do. Commands that are not built yet are not offered.
+fn unfinished(arguments: &[OsString]) -> Failure {
+    let root = grammar();
+    let (mut name, mut command) = (root.get_name().to_owned(), &root);
+    for argument in arguments.iter().skip(1) {
+        let Some(below) = command.find_subcommand(argument) else { continue };
+        name = format!("{name} {}", below.get_name());
+        command = below;
+    }
+    let known: Vec<&str> = command
+        .get_subcommands()
+        .filter(|below| !below.is_hide_set())
+        .map(clap::Command::get_name)
+        .collect();
+    Failure::usage(format!("`{name}` wants a command after it: {}", known.join(", ")))
+}
+
+/// An error that suggests nothing which is not built yet.
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    let root = grammar();
+    let hidden = |name: &str| {
+        let all = root
+            .get_subcommands()
+            .flat_map(|command| std::iter::once(command).chain(command.get_subcommands()));
+        all.filter(|command| command.is_hide_set())
+            .any(|command| command.get_name() == name)
+    };
+    let shown = match error.remove(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::String(one)) if hidden(&one) => None,
+        Some(ContextValue::Strings(several)) => {
+            let shown: Vec<String> = several.into_iter().filter(|name| !hidden(name)).collect();
+            (!shown.is_empty()).then_some(ContextValue::Strings(shown))
+        }
+        other => other,
+    };
+    if let Some(shown) = shown {
+        error.insert(ContextKind::SuggestedSubcommand, shown);
+    }
+    error
 }
 
 /// The whole command line, for the pages that describe it.

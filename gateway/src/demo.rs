@@ -59,7 +59,7 @@ pub struct Files {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// A file.
-    #[error("{}: {source}", path.display())]
+    #[error("{} cannot be written", path.display())]
     File {
         /// Which.
         path: PathBuf,

@@ -110,7 +110,6 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     let call = dispatch::request(head, &admitted, &assignment, body)?;
 
     // The call: a fresh instance, cancelled when this future is dropped.
-    peer.activity.may_stall(admitted.deployment().limits.wall);
     let answer = assignment.revision.revision.call(call).await;
 
     // The answer: a public one streams; a provider's is whole first, because its end decides whether the delivery is done.

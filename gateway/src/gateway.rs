@@ -293,7 +293,13 @@ impl Running {
     /// Stops accepting, lets what is in flight end until `deadline`, cuts off the rest, and puts state to disk.
     pub async fn drain(self, deadline: Duration) -> DrainReport {
         let tasks = &self.gate.tasks;
-        tracing::info!(running = tasks.len(), ?deadline, "draining");
+        let metrics = &self.gate.metrics;
+        tracing::info!(
+            requests = metrics.requests.get(),
+            connections = metrics.connections.get(),
+            ?deadline,
+            "draining"
+        );
         tasks.stop();
         let clean = timeout(deadline, tasks.ended()).await.is_ok();
         let cut_off = if clean { 0 } else { tasks.len() };

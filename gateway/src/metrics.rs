@@ -210,6 +210,10 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
     let calls = counters("tollgate_worker_calls_total", "Attempted instantiations.")?;
     let traps = counters("tollgate_worker_traps_total", "Calls that trapped.")?;
     let cpu = counters("tollgate_worker_cpu_exhausted_total", "Calls out of CPU time.")?;
+    let slowed = counters(
+        "tollgate_worker_slowed_total",
+        "Calls that used a whole tick of CPU and went on in the slow lane.",
+    )?;
     let wall = counters("tollgate_worker_wall_exhausted_total", "Calls out of wall time.")?;
     let saturated = counters("tollgate_worker_saturated_total", "Calls that found no place.")?;
     let dropped = counters(
@@ -224,6 +228,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
             (&calls, &counts.calls),
             (&traps, &counts.traps),
             (&cpu, &counts.cpu_exhausted),
+            (&slowed, &counts.slowed),
             (&wall, &counts.wall_exhausted),
             (&saturated, &counts.saturated),
             (&dropped, &counts.log_bytes_dropped),

@@ -17,6 +17,7 @@ use http::{
     HeaderName, HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
 };
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
@@ -285,7 +286,7 @@ pub(crate) fn duplicate(status: StatusCode) -> Response<AnswerBody> {
 /// Puts on what every answer has, and ties the log's entry to the body's end.
 pub(crate) fn seal(mut response: Response<AnswerBody>, mut entry: Entry) -> Response<AnswerBody> {
     response.headers_mut().insert(X_REQUEST_ID, entry.id.header());
-    entry.answered(response.status());
+    entry.answered(response.status(), response.body().size_hint().exact().is_some());
     response.map(|body| body.watched_by(entry))
 }
 

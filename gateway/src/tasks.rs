@@ -29,6 +29,15 @@ impl Tasks {
 
     /// Starts a task that ends by itself, or is cut off when the drain's deadline has passed.
     pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_in(&self.tracker, name, future);
+    }
+
+    /// Starts a task that the drain does not wait for, because it answers until the very end; it is cut off then.
+    pub(crate) fn serve_aside(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_in(&self.aside, name, future);
+    }
+
+    fn spawn_in(&self, tracker: &TaskTracker, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         // A child has a lock of its own: thousands of connections must not meet on one.
         let kill = self.kill.child_token();
         let task = async move {
@@ -38,22 +47,7 @@ impl Tasks {
                 () = kill.cancelled() => {}
             }
         };
-        self.tracker
-            .spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
-    }
-
-    /// Starts a task that the drain does not wait for, because it answers until the very end; it is cut off then.
-    pub(crate) fn serve_aside(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        let kill = self.kill.child_token();
-        let task = async move {
-            tokio::select! {
-                biased;
-                () = future => {}
-                () = kill.cancelled() => {}
-            }
-        };
-        self.aside
-            .spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
+        tracker.spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
     }
 
     /// Resolves when the gateway has begun to stop.

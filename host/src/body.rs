@@ -6,7 +6,7 @@
 use crate::{CallError, call::Shared};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -119,15 +119,14 @@ pub(crate) enum Collected {
 }
 
 impl Whole {
-    /// Takes every frame that is ready. Only for a guest that has returned: then nothing more can come.
-    pub(crate) fn collect(mut body: HyperOutgoingBody) -> Collected {
+    /// Takes every frame. Only for a guest whose store is gone: then nothing more can come, and the end is near.
+    pub(crate) async fn collect(mut body: HyperOutgoingBody) -> Collected {
         let mut whole = Self {
             frames: VecDeque::new(),
             bytes: 0,
             has_trailers: false,
         };
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut cx) {
+        while let Some(frame) = body.frame().await {
             match frame {
                 Ok(frame) => {
                     match frame.data_ref() {
@@ -185,20 +184,24 @@ impl Body for Streaming {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
-            // The guest gave its body up, or promised another length.
-            Poll::Ready(Some(Err(error))) => {
-                let error = self.shared.failure().unwrap_or_else(|| CallError::Trap(error.to_string()));
+            Poll::Ready(end) => {
+                let error = match (end, self.shared.failure()) {
+                    // The call has ended, and its task is about to count why: it is left to.
+                    (_, Some(error)) => {
+                        self.task = None;
+                        error
+                    }
+                    // The guest gave its body up, or promised another length. It is ended with the body.
+                    (Some(Err(error)), None) => CallError::Trap(error.to_string()),
+                    // A guest that dies leaves the same end as one that finished, but not without a failure. The answer is out; what the guest still
+                    // does is bounded by its wall time, not by the client.
+                    (_, None) => {
+                        self.task = None;
+                        return Poll::Ready(None);
+                    }
+                };
                 Poll::Ready(Some(Err(BodyError::Worker(error))))
             }
-            // A guest that dies leaves the same end as one that finished; only the call knows which.
-            Poll::Ready(None) => match self.shared.failure() {
-                Some(error) => Poll::Ready(Some(Err(BodyError::Worker(error)))),
-                None => {
-                    // The answer is out; what the guest still does is bounded by its wall time, not by the client.
-                    self.task = None;
-                    Poll::Ready(None)
-                }
-            },
             Poll::Pending => Poll::Pending,
         }
     }

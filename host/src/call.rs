@@ -76,6 +76,11 @@ struct Running {
 }
 
 impl Running {
+    /// Whether it has used more CPU than an ordinary call.
+    fn is_hog(&self) -> bool {
+        self.shared.cpu(|cpu| cpu.is_hog())
+    }
+
     /// Polls the guest, then its deadline; a guest that fails leaves the reason in `shared` before its store is dropped.
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
         self.shared.cpu(CpuBudget::enter);
@@ -94,42 +99,74 @@ impl Running {
     }
 }
 
+/// Why a guest's future was left alone.
+enum Pause {
+    /// It returned, or was ended.
+    Ended(Outcome),
+    /// Its head is out and it goes on.
+    Head,
+    /// It has used more CPU than an ordinary call, and goes on in the slow lane.
+    Hog,
+}
+
+/// A guest on its way to its head.
+struct Journey {
+    running: Running,
+    heads: oneshot::Receiver<Head>,
+    early: Option<Head>,
+}
+
+impl Journey {
+    /// Runs until the head is out or the guest has ended; on the fast lane only until it turns out to be a hog.
+    async fn advance(&mut self, fast: bool) -> Pause {
+        poll_fn(|cx| {
+            let polled = self.running.poll(cx);
+            if self.early.is_none() {
+                self.early = self.heads.try_recv().ok();
+            }
+            match polled {
+                Poll::Ready(outcome) => Poll::Ready(Pause::Ended(outcome)),
+                Poll::Pending if self.early.is_some() => Poll::Ready(Pause::Head),
+                Poll::Pending if fast && self.running.is_hog() => Poll::Ready(Pause::Hog),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
 /// Runs a request to its answer's head; see [`Revision::call`].
 pub(crate) async fn run(
     revision: &Arc<Revision>,
     request: http::Request<RequestBody>,
     places: Places,
 ) -> Result<http::Response<ResponseBody>, CallError> {
-    let (mut running, mut heads) = start(revision, request, places)?;
-    let mut early = None;
-    let ended = poll_fn(|cx| {
-        let polled = running.poll(cx);
-        if early.is_none() {
-            early = heads.try_recv().ok();
-        }
-        match polled {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending if early.is_some() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
+    let mut journey = start(revision, request, places)?;
+    let mut pause = journey.advance(true).await;
+    if let Pause::Hog = pause {
+        let rest = revision.slow(async move {
+            let pause = journey.advance(false).await;
+            (journey, pause)
+        });
+        (journey, pause) = rest.await?;
+    }
+    let Journey { running, early, .. } = journey;
     let shared = Arc::clone(&running.shared);
-    match ended {
-        Some(Err(error)) => Err(shared.failure().unwrap_or(error)),
-        Some(Ok(())) => {
+    match pause {
+        Pause::Ended(Err(error)) => Err(shared.failure().unwrap_or(error)),
+        Pause::Ended(Ok(())) => {
             drop(running);
             let (parts, body) = head(&shared, early)?;
-            match Whole::collect(body) {
+            match Whole::collect(body).await {
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
                 Collected::Failed(error) => Err(CallError::Trap(format!("the answer's body is not what its head promised: {error}"))),
             }
         }
-        None => {
+        Pause::Head | Pause::Hog => {
             let (parts, body) = head(&shared, early)?;
             let revision = Arc::clone(revision);
             let task = tokio::spawn(async move {
-                if let Err(error) = poll_fn(|cx| running.poll(cx)).await {
+                if let Err(error) = finish(running, &revision).await {
                     revision.counters.count(&error);
                     tracing::warn!(target: "worker", revision = ?revision, %error, "a worker failed after its head");
                 }
@@ -144,12 +181,22 @@ pub(crate) async fn run(
     }
 }
 
+/// Runs a guest whose head is out to its end.
+async fn finish(mut running: Running, revision: &Revision) -> Outcome {
+    let ended = poll_fn(|cx| match running.poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if running.is_hog() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    });
+    if let Some(outcome) = ended.await {
+        return outcome;
+    }
+    let rest = revision.slow(async move { poll_fn(|cx| running.poll(cx)).await });
+    rest.await.unwrap_or_else(|error| Err(error))
+}
+
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(
-    revision: &Arc<Revision>,
-    request: http::Request<RequestBody>,
-    places: Places,
-) -> Result<(Running, oneshot::Receiver<Head>), CallError> {
+fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let limits = &revision.limits;
     let shared = Arc::new(Shared {
@@ -213,15 +260,16 @@ fn start(
         }
     });
     let deadline = Instant::now() + limits.wall;
-    Ok((
-        Running {
+    Ok(Journey {
+        running: Running {
             guest,
             shared,
             deadline,
             alarm: None,
         },
         heads,
-    ))
+        early: None,
+    })
 }
 
 /// The answer's head, within its limits.

@@ -4,6 +4,7 @@ use crate::{
     LoadError, Revision, RevisionSpec,
     admission::Gate,
     guest::{self, Guest},
+    lane::Lane,
     revision::Prepared,
 };
 use std::{
@@ -87,6 +88,7 @@ struct Inner {
     engine: Engine,
     linker: Linker<Guest>,
     pool: Gate,
+    lane: Lane,
     max_memory: u64,
     store: Arc<dyn SessionStore>,
     /// Components that are loaded, by the bytes they were made from, so that a pack that many use is compiled once.
@@ -104,12 +106,14 @@ impl Host {
         let mut linker = Linker::new(&engine);
         guest::link(&mut linker).map_err(failed)?;
         tick(&engine).map_err(|error| HostError(error.to_string()))?;
+        let lane = Lane::new().map_err(|error| HostError(error.to_string()))?;
         let pool = Gate::new(config.instances as usize, config.instances as usize);
         let prepared = Mutex::default();
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
             pool,
+            lane,
             max_memory: config.max_memory,
             store,
             prepared,
@@ -128,7 +132,13 @@ impl Host {
             )));
         }
         let prepared = self.prepare(&spec.component)?;
-        Ok(Revision::new(spec, prepared, self.0.pool.clone(), Arc::clone(&self.0.store)))
+        Ok(Revision::new(
+            spec,
+            prepared,
+            self.0.pool.clone(),
+            self.0.lane.clone(),
+            Arc::clone(&self.0.store),
+        ))
     }
 
     /// Places that are taken now.
@@ -201,7 +211,7 @@ fn pool(host: &HostConfig) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(host.instances)
         .total_core_instances(host.instances.saturating_mul(4))
-        .total_memories(host.instances)
+        .total_memories(host.instances.saturating_mul(MEMORIES_PER_COMPONENT))
         .total_tables(host.instances.saturating_mul(3))
         .total_stacks(host.instances)
         .total_gc_heaps(0)

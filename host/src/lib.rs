@@ -4,7 +4,7 @@
 //! can name neither a tenant nor a deployment. There is no instance reuse: every request gets memory that no other has seen.
 //!
 //! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`revision`] (from bytes to something that can be called), [`admission`] (who
-//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), then what
+//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod guest;
 mod keyvalue;
+mod lane;
 mod limits;
 mod log;
 mod outgoing;

@@ -103,6 +103,11 @@ impl CpuBudget {
         self.poll = Poll::Outside;
     }
 
+    /// Whether it has used a whole tick: a hundred times what an ordinary call does.
+    pub(crate) fn is_hog(&self) -> bool {
+        self.used >= self.tick
+    }
+
     /// A tick found the guest running; says whether it may go on.
     pub(crate) fn tick(&mut self) -> bool {
         let now = thread_cpu();

@@ -5,6 +5,7 @@ use crate::{
     admission::{Gate, Place},
     call,
     guest::Guest,
+    lane::Lane,
 };
 use bytes::Bytes;
 use std::{
@@ -54,6 +55,8 @@ pub struct Counters {
     pub cpu_exhausted: AtomicU64,
     /// Calls out of wall time.
     pub wall_exhausted: AtomicU64,
+    /// Calls that used a whole tick of CPU and went on in the slow lane.
+    pub slowed: AtomicU64,
     /// Calls that found no place.
     pub saturated: AtomicU64,
     /// Bytes of guest logging that were dropped.
@@ -86,6 +89,7 @@ pub struct Revision {
     pub(crate) counters: Counters,
     pool: Gate,
     own: Gate,
+    lane: Lane,
 }
 
 /// A place of this revision's concurrency and one of the pool.
@@ -96,7 +100,7 @@ pub(crate) struct Places {
 }
 
 impl Revision {
-    pub(crate) fn new(spec: RevisionSpec, prepared: Arc<Prepared>, pool: Gate, store: Arc<dyn SessionStore>) -> Arc<Self> {
+    pub(crate) fn new(spec: RevisionSpec, prepared: Arc<Prepared>, pool: Gate, lane: Lane, store: Arc<dyn SessionStore>) -> Arc<Self> {
         Arc::new(Self {
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
@@ -109,6 +113,7 @@ impl Revision {
             store,
             counters: Counters::default(),
             pool,
+            lane,
         })
     }
 
@@ -133,6 +138,13 @@ impl Revision {
             Err(error) => Err(error),
         };
         answer.inspect_err(|error| self.counters.count(error))
+    }
+
+    /// Goes on in the slow lane.
+    pub(crate) async fn slow<T: Send + 'static>(&self, rest: impl Future<Output = T> + Send + 'static) -> Result<T, CallError> {
+        self.counters.slowed.fetch_add(1, Ordering::Relaxed);
+        let done = self.lane.run(rest).await;
+        done.ok_or_else(|| CallError::Host("a call panicked in the slow lane".to_owned()))
     }
 
     /// One deadline for both gates.

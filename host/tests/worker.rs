@@ -89,15 +89,20 @@ fn hostile() -> &'static Arc<Revision> {
         .1
 }
 
-/// Waits until every place is back: a call that was dropped frees its own on the thread that it ran on.
-async fn emptied(host: &Host) {
+/// Waits for what another thread is about to do.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(20), async {
-        while host.instances_in_use() > 0 {
+        while !holds() {
             tokio::task::yield_now().await;
         }
     })
     .await
-    .unwrap_or_else(|_| panic!("{} instances are still held", host.instances_in_use()));
+    .unwrap_or_else(|_| panic!("not {what}"));
+}
+
+/// Waits until every place is back: a call that was dropped frees its own on the thread that it ran on.
+async fn emptied(host: &Host) {
+    until("emptied", || host.instances_in_use() == 0).await;
 }
 
 #[tokio::test]
@@ -155,6 +160,17 @@ async fn each_way_to_misbehave_ends_with_its_own_error() {
 }
 
 #[tokio::test]
+async fn a_hog_goes_on_in_the_slow_lane_and_still_comes_to_its_end() {
+    let host = host();
+    let revision = host.load(spec("hostile", "acme", limits())).unwrap();
+    assert_eq!(text(&revision, get("/slow?ms=1")).await.0, 200);
+    assert_eq!(revision.counters().slowed.load(Ordering::Relaxed), 0, "waiting is no CPU time");
+    assert_eq!(revision.call(get("/cpu")).await.map(|answer| answer.status()), Err(CallError::Cpu));
+    assert_eq!(revision.counters().slowed.load(Ordering::Relaxed), 1);
+    emptied(&host).await;
+}
+
+#[tokio::test]
 async fn a_flood_of_logging_is_dropped_and_counted() {
     // GHSA-5m8g-xhq4-4h93
     let answer = hostile().call(get("/stdout")).await;
@@ -183,7 +199,7 @@ async fn a_worker_that_never_ends_its_body_is_cut_off_by_its_wall_time() {
         assert_eq!(outcome, Err(BodyError::Worker(CallError::Wall)), "{path}");
         emptied(&host).await;
     }
-    assert_eq!(revision.counters().wall_exhausted.load(Ordering::Relaxed), 2);
+    until("counted", || revision.counters().wall_exhausted.load(Ordering::Relaxed) == 2).await;
 }
 
 #[tokio::test]

@@ -160,6 +160,14 @@ impl SigningKey {
         if !about.is_file() {
             return Err(KeyError::new(path, "not a regular file"));
         }
+        let pem = read_text(path, file)?;
+        // Before the mode: a public key may be read by anyone, and a narrower mode would make no private key of it.
+        if pem.contains("-----BEGIN PUBLIC KEY-----") {
+            return Err(KeyError::new(
+                path,
+                "this is a public key; packs are signed with the private one, the `.key` beside it",
+            ));
+        }
         let mode = about.permissions().mode() & 0o7777;
         if mode & 0o177 != 0 {
             return Err(KeyError::new(
@@ -170,7 +178,6 @@ impl SigningKey {
                 ),
             ));
         }
-        let pem = read_text(path, file)?;
         let key = ed25519_dalek::SigningKey::from_pkcs8_pem(&pem);
         key.map(Self).map_err(|_| {
             KeyError::new(

@@ -86,7 +86,7 @@ pub struct Pack {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// There is no key to trust a pack by.
-    #[error("no key is trusted, so no pack is; list the publisher's public key under `trust.keys` (or `--key`)")]
+    #[error("no key is trusted, so no pack is; list the publisher's public key under `trust.keys`")]
     NoTrust,
     /// Nobody signed it.
     #[error("the pack is not signed, so it is not trusted; sign it with `tollgate pack sign`")]

@@ -1,4 +1,4 @@
-//! `store`, `journal`, `cache` and `trust`: what lies on disk, and whose packs may run.
+//! `store`, `journal` and `trust`: what lies on disk, and whose packs may run.
 
 use super::{Journal, Store, Trust, context::Context, value::Value};
 use std::path::{Path, PathBuf};
@@ -71,13 +71,6 @@ fn beside(store: &Path) -> PathBuf {
     } else {
         journal
     }
-}
-
-/// Reads `cache`; the inner `None` is no cache.
-pub(super) fn cache(value: Option<Value<'_>>, context: &mut Context) -> Option<Option<PathBuf>> {
-    let Some(value) = value else { return Some(None) };
-    let path = value.fields("cache", context)?.need("path", context)?;
-    path.path(context).map(Some)
 }
 
 /// Reads `trust`.

@@ -23,7 +23,6 @@ fn the_documents_example_means_what_it_says() {
     assert_eq!(environment.admin.token, Some(SecretRef::Env("TOLLGATE_ADMIN_TOKEN".into())));
     assert!(matches!(&environment.store, Store::Sled(path) if path == Path::new("conf/.tollgate/store")));
     assert!(matches!(&environment.journal, Journal::Folder(path) if path == Path::new("conf/.tollgate/journal")));
-    assert_eq!(environment.cache.as_deref(), Some(Path::new("conf/.tollgate/cache")));
     assert_eq!(
         (environment.trust.keys.as_slice(), environment.trust.allow_unsigned),
         (["conf/trust/publisher.pub".into()].as_slice(), false)
@@ -74,7 +73,7 @@ fn what_is_not_said_has_its_default() {
     );
     assert!(matches!(&environment.store, Store::Sled(path) if path == Path::new("conf/.tollgate/store")));
     assert!(matches!(&environment.journal, Journal::Folder(path) if path == Path::new("conf/.tollgate/journal")));
-    assert!(environment.cache.is_none() && environment.trust.keys.is_empty() && !environment.trust.allow_unsigned);
+    assert!(environment.trust.keys.is_empty() && !environment.trust.allow_unsigned);
     assert_eq!(environment.identity.by, [IdentityBy::Host]);
     assert!(environment.tenants.is_empty() && environment.endpoints.is_empty() && environment.deployments.is_empty());
 
@@ -186,12 +185,10 @@ fn certificates_and_a_token_open_more_than_loopback() {
 fn a_file_is_read_and_its_folder_is_absolute() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tollgate.yaml");
-    std::fs::write(&path, format!("\u{feff}{HEAD}cache: {{ path: cache }}\n")).unwrap();
+    std::fs::write(&path, format!("\u{feff}{HEAD}journal: {{ path: journal }}\n")).unwrap();
     let environment = Environment::read(&path).unwrap();
-    assert_eq!(
-        (environment.root.as_path(), environment.cache),
-        (folder.path(), Some(folder.path().join("cache")))
-    );
+    assert_eq!(environment.root.as_path(), folder.path());
+    assert!(matches!(&environment.journal, Journal::Folder(path) if *path == folder.path().join("journal")));
     assert!(environment.root.is_absolute());
 }
 

@@ -1,6 +1,6 @@
 //! `tollgate demo`: a gateway to try, and what to type next.
 
-use super::report::Failure;
+use super::{problem, report::Failure};
 use crate::{
     demo::{self, Files, Ports},
     gateway::Running,
@@ -52,7 +52,7 @@ impl Demo {
         };
         let ports = if self.free_ports { Ports::Free } else { Ports::Fixed };
         let files = demo::write(&state, ports).map_err(|error| Failure::chain("file", &error))?;
-        let environment = Environment::read(&files.manifest).map_err(|errors| Failure::new("manifest", errors.to_string()))?;
+        let environment = problem::read(&files.manifest)?;
         Ok(Prepared {
             environment,
             files,

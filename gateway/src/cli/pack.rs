@@ -152,7 +152,8 @@ fn written(done: &str, file: &Path, pack: &[u8]) -> Result<Outcome, Failure> {
     let mut partial = tempfile::Builder::new()
         .permissions(Permissions::from_mode(PACK_MODE))
         .tempfile_in(folder)
-        .map_err(failed)?;
+        // Its own text names the partial file, which is nobody's business.
+        .map_err(|error| failed(error.kind().into()))?;
     partial.write_all(pack).map_err(failed)?;
     partial.as_file().sync_all().map_err(failed)?;
     partial.persist(file).map_err(|error| failed(error.error))?;

@@ -1,5 +1,6 @@
 //! How every command answers: data on stdout, errors on stderr, an exit status.
 
+use super::problem::Problem;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::{
@@ -33,6 +34,7 @@ impl Name {
 pub struct Outcome {
     result: Option<Box<RawValue>>,
     text: String,
+    warnings: Vec<String>,
     failure: Option<Failure>,
 }
 
@@ -46,6 +48,7 @@ impl Outcome {
         Ok(Self {
             result: Some(result),
             text: text.into(),
+            warnings: Vec::new(),
             failure: None,
         })
     }
@@ -55,8 +58,15 @@ impl Outcome {
         Self {
             result: None,
             text: String::new(),
+            warnings: Vec::new(),
             failure: None,
         }
+    }
+
+    /// For people, on stderr; for machines they stand in the data already.
+    #[must_use]
+    pub fn and_warned(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// The data stands, but the command failed all the same.
@@ -74,6 +84,8 @@ impl Outcome {
 pub struct Failure {
     kind: &'static str,
     message: String,
+    advice: Option<String>,
+    problems: Vec<Problem>,
     status: u8,
 }
 
@@ -83,6 +95,8 @@ impl Failure {
         Self {
             kind,
             message: message.into(),
+            advice: None,
+            problems: Vec::new(),
             status: 1,
         }
     }
@@ -92,9 +106,8 @@ impl Failure {
         let message = message.to_string();
         let message = message.strip_prefix("error: ").unwrap_or(&message).trim_end().to_owned();
         Self {
-            kind: "usage",
-            message,
             status: USAGE,
+            ..Self::new("usage", message)
         }
     }
 
@@ -136,12 +149,28 @@ impl Failure {
         }
     }
 
-    /// Adds what to do next.
+    /// Says what to do next, in the place of what was said before: who stands further out knows better.
     #[must_use]
     pub fn advise(self, advice: &str) -> Self {
         Self {
-            message: format!("{}; {advice}", self.message),
+            advice: Some(advice.to_owned()),
             ..self
+        }
+    }
+
+    /// Several things that are wrong with a manifest.
+    pub fn problems(kind: &'static str, problems: Vec<Problem>) -> Self {
+        let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        Self {
+            problems,
+            ..Self::new(kind, lines.join("\n"))
+        }
+    }
+
+    fn told(&self) -> String {
+        match &self.advice {
+            None => self.message.clone(),
+            Some(advice) => format!("{}; {advice}", self.message),
         }
     }
 }
@@ -173,6 +202,8 @@ struct Failed<'a> {
 struct Told<'a> {
     kind: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Problem],
 }
 
 /// One line `{"op","noun","result"}`.
@@ -187,6 +218,12 @@ impl Format {
     pub fn report(self, name: Name, outcome: Result<Outcome, Failure>) -> ExitCode {
         match outcome {
             Ok(outcome) => {
+                if self == Self::Text {
+                    outcome
+                        .warnings
+                        .iter()
+                        .for_each(|warning| complain(&format!("tollgate: warning: {warning}\n")));
+                }
                 let printed = match (self, &outcome.result) {
                     (_, None) => ExitCode::SUCCESS,
                     (Self::Json, Some(result)) => print(&line(name, result)),
@@ -200,18 +237,19 @@ impl Format {
 
     fn fail(self, name: Name, failure: &Failure) -> ExitCode {
         let Name { op, noun } = name;
+        let message = failure.told();
         let text = match self {
-            Self::Text => format!("tollgate: {}\n", failure.message),
+            Self::Text => format!("tollgate: {message}\n"),
             Self::Json => {
                 let error = Told {
                     kind: failure.kind,
-                    message: &failure.message,
+                    message: &message,
+                    errors: &failure.problems,
                 };
                 serde_json::to_string(&Failed { op, noun, error }).unwrap_or_default() + "\n"
             }
         };
-        // With stderr gone there is nobody left to tell; the status still says it.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        complain(&text);
         ExitCode::from(failure.status)
     }
 }
@@ -229,9 +267,13 @@ pub(crate) fn print(text: &str) -> ExitCode {
 
 /// Prints to stderr what could have been typed, where nothing was.
 pub(crate) fn help(text: &str) -> ExitCode {
-    // As in `fail`: with stderr gone, the status still says it.
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    complain(text);
     ExitCode::from(USAGE)
+}
+
+fn complain(text: &str) {
+    // With stderr gone there is nobody left to tell; the status still says it.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

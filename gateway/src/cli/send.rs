@@ -85,8 +85,14 @@ impl Send {
         if status.is_success() {
             return Ok(outcome);
         }
-        let request_id = request_id.map_or_else(String::new, |id| format!(" (request {id})"));
-        Ok(outcome.and_failed(Failure::new("refused", format!("the answer was {status}{request_id}"))))
+        let failure = match request_id {
+            Some(id) => Failure::new("refused", format!("the answer was {status} (request {id})"))
+                .advise("look up this id in the gateway's log, which has the reason; `tollgate explain` says it of a recorded request"),
+            None => {
+                Failure::new("refused", format!("the answer was {status}")).advise("it has no request id: is it a gateway that answered?")
+            }
+        };
+        Ok(outcome.and_failed(failure))
     }
 
     fn roots(&self) -> Roots<'_> {
@@ -112,11 +118,11 @@ impl Send {
         };
         let mut payload = Vec::new();
         let read = File::open(path).and_then(|file| file.take(MAX_PAYLOAD + 1).read_to_end(&mut payload));
-        read.map_err(|error| Failure::file("read", path, &error))?;
+        read.map_err(|error| Failure::new("file", format!("--file {}: cannot be read: {error}", path.display())))?;
         if payload.len() as u64 > MAX_PAYLOAD {
             return Err(Failure::new(
                 "payload",
-                format!("{}: more than {MAX_PAYLOAD} bytes", path.display()),
+                format!("--file {}: more than {MAX_PAYLOAD} bytes", path.display()),
             ));
         }
         Ok(payload)

@@ -1,10 +1,13 @@
 //! `tollgate serve`: from a manifest to a gateway that runs until it is told to stop.
 
-use super::report::{self, Failure, Name, Outcome};
+use super::{
+    problem,
+    report::{self, Failure, Name, Outcome},
+};
 use crate::gateway::{DrainReport, Running, StartError};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -31,7 +34,7 @@ impl Serve {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn environment(&self) -> Result<Environment, Failure> {
-        Environment::read(&self.config).map_err(|errors| Failure::new("manifest", errors.to_string()))
+        problem::read(&self.config)
     }
 }
 
@@ -47,11 +50,13 @@ pub fn runtime() -> Result<Runtime, Failure> {
     runtime.map_err(|error| Failure::new("start", format!("no runtime: {error}")))
 }
 
-/// SIGTERM and SIGINT.
+/// SIGTERM, SIGINT, and SIGHUP: a terminal that closes ends the gateway as gently as a supervisor does.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Absent under `nohup`.
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -63,7 +68,15 @@ impl Signals {
         let failed = |error| Failure::new("start", format!("no signal handler: {error}"));
         let terminate = signal(SignalKind::terminate()).map_err(failed)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        Ok(Self { terminate, interrupt })
+        let hangup = match hangup_is_ignored() {
+            true => None,
+            false => Some(signal(SignalKind::hangup()).map_err(failed)?),
+        };
+        Ok(Self {
+            terminate,
+            interrupt,
+            hangup,
+        })
     }
 
     /// Waits for the next one.
@@ -71,19 +84,46 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
+            () = heard(self.hangup.as_mut()) => (),
         }
     }
 }
 
+async fn heard(signal: Option<&mut Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether whoever started us said to outlive the terminal, as `nohup` does: a handler of ours would undo that (`proc(5)`, `SigIgn`).
+pub fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        // SIGHUP is signal 1, the lowest bit.
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
+        let taken = matches!(&error, StartError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse);
         let kind = match &error {
             StartError::Manifest(_) => "manifest",
             StartError::Secrets(_) => "secret",
             StartError::Bind { .. } => "bind",
             _ => "start",
         };
-        Self::chain(kind, &error)
+        let failure = Self::chain(kind, &error);
+        if taken {
+            failure.advise("stop what listens there, or give the manifest another address")
+        } else {
+            failure
+        }
     }
 }
 

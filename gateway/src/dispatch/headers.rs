@@ -47,8 +47,9 @@ pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
-            // RFC 9110 7.6.1: a sender must not name fields that are for the end; a forger would name these to have them dropped.
-            .filter(|name| *name != header::CONTENT_LENGTH && *name != header::CONTENT_TYPE)
+            // RFC 9110 7.6.1: a sender must not name fields that are for the end; a forger would name these to have them dropped
+            // (CVE-2022-31813).
+            .filter(|name| !is_for_the_end(name))
             .collect();
         for name in named {
             headers.remove(name);
@@ -58,13 +59,32 @@ pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
         headers.remove(name);
     }
     let foreign = |name: &HeaderName| {
-        let name = name.as_str();
+        // A worker that makes variables of headers, as CGI does, cannot tell `_` from `-`.
+        let name = name.as_str().replace('_', "-");
         name.starts_with(OURS) || name == "http2-settings" || !trusted && (name == "forwarded" || name.starts_with("x-forwarded-"))
     };
     let forged: Vec<HeaderName> = headers.keys().filter(|name| foreign(name)).cloned().collect();
     for name in forged {
         headers.remove(name);
     }
+}
+
+/// Whether a field is for the worker, so that no connection option removes it: what frames and types the body, who the caller is, where it came from,
+/// and what the gateway has just written.
+fn is_for_the_end(name: &HeaderName) -> bool {
+    const NAMES: [&str; 10] = [
+        "authorization",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "forwarded",
+        "host",
+        "traceparent",
+        "tracestate",
+        "x-request-id",
+    ];
+    NAMES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
 }
 
 /// Removes from an answer what is about the worker's own connection, which there is none of.
@@ -90,7 +110,7 @@ mod tests {
         let seen = |trusted: bool| {
             let mut headers: HeaderMap = [
                 ("host", "a"),
-                ("connection", "close, X-Hop, content-length"),
+                ("connection", "close, X-Hop, content-length, X-Forwarded-For, traceparent"),
                 ("x-hop", "1"),
                 ("content-length", "3"),
                 ("te", "trailers"),
@@ -100,6 +120,9 @@ mod tests {
                 ("expect", "100-continue"),
                 ("tollgate-tenant", "evil"),
                 ("tollgate-anything", "evil"),
+                ("tollgate_tenant", "evil"),
+                ("x_forwarded_host", "evil"),
+                ("traceparent", "00"),
                 ("forwarded", "for=1.2.3.4"),
                 ("x-forwarded-for", "1.2.3.4"),
                 ("x-kept", "yes"),
@@ -113,7 +136,17 @@ mod tests {
             names.sort();
             names
         };
-        assert_eq!(seen(false), ["content-length", "x-kept"]);
-        assert_eq!(seen(true), ["content-length", "forwarded", "x-forwarded-for", "x-kept"]);
+        assert_eq!(seen(false), ["content-length", "traceparent", "x-kept"]);
+        assert_eq!(
+            seen(true),
+            [
+                "content-length",
+                "forwarded",
+                "traceparent",
+                "x-forwarded-for",
+                "x-kept",
+                "x_forwarded_host"
+            ]
+        );
     }
 }

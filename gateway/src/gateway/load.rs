@@ -8,16 +8,18 @@ use crate::{
     secrets::Secrets,
     snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
 };
-use bytes::Bytes;
 use http::{HeaderValue, Method};
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tollgate_config::{
     DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision},
 };
 use tollgate_host::{Host, RevisionSpec};
 use tollgate_ingress::Scheme;
-use tollgate_packs::{Pack, Signer, Trust, TrustedKey, archive::MAX_PACK_SIZE};
+use tollgate_packs::{
+    Pack, Signer, Trust, TrustedKey,
+    file::{self, FileError},
+};
 
 /// Loads every weighted revision, one after the other (compiling one uses all cores), and builds the snapshot. Takes seconds of CPU: call
 /// it from a blocking thread. A revision that does not load fails its deployment, and says why in the log; the others are served.
@@ -167,12 +169,9 @@ fn load(plan: &manifest::Deployment, revision: &Revision, tenant: &TenantCtx, tr
 }
 
 fn open(path: &Path, trust: Trust<'_>) -> Result<Pack, String> {
-    let size = fs::metadata(path)
-        .map_err(|error| format!("the pack cannot be read: {error}"))?
-        .len();
-    if size > MAX_PACK_SIZE as u64 {
-        return Err(format!("the pack has {size} bytes, {MAX_PACK_SIZE} are the most"));
-    }
-    let bytes = fs::read(path).map_err(|error| format!("the pack cannot be read: {error}"))?;
-    tollgate_packs::open(&Bytes::from(bytes), trust).map_err(|error| error.to_string())
+    let bytes = file::read(path).map_err(|error| match &error {
+        FileError::Read { source, .. } => format!("{error}: {source}"),
+        FileError::TooLarge(_) => error.to_string(),
+    })?;
+    tollgate_packs::open(&bytes, trust).map_err(|error| error.to_string())
 }

@@ -3,7 +3,7 @@
 use super::{
     Peer, Terms,
     bare::{Named, Quiet},
-    stall::{Patience, Stall},
+    stall::Stall,
 };
 use crate::{edge, gate::Gate, metrics::Metrics};
 use hyper::service::service_fn;
@@ -12,10 +12,11 @@ use hyper_util::{
     server::conn::auto,
 };
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
@@ -35,8 +36,12 @@ pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// Between requests, and for a later head of HTTP/1.1, whose clock hyper starts when the answer before it has ended. What reverse proxies use.
 pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
-/// A write that makes no progress for so long is given up; a call with less wall time shortens it.
+/// A write that makes no progress for so long is given up; and an answer is over so long after its worker must be.
 pub(crate) const STALL: Duration = Duration::from_secs(30);
+
+/// How often a connection's answers are looked at. HTTP/2 flow control lets a client hold an answer while its socket makes progress (it grants no
+/// window and answers pings), and hyper does not poll a body that has no window: nothing but a look from outside ends that.
+const PATROL: Duration = Duration::from_secs(5);
 
 /// After a connection was asked to end because it was idle.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -53,8 +58,12 @@ const H2_PENDING_RESETS: usize = 20;
 /// MadeYouReset (CVE-2025-8671): streams that a peer's errors made us reset. A client in order causes none.
 const H2_ERROR_RESETS: usize = 128;
 
-/// Twice what a request may have, so that one over the limit gets our 431 with its id and not h2's bare one.
-const H2_HEADER_LIST: u32 = 2 * edge::head::MAX_FIELD_BYTES as u32;
+/// Eight times what a request may have, so that one over the limit gets our 431 with its id and its count. Beyond it h2 answers a bare 431 of
+/// its own.
+const H2_HEADER_LIST: u32 = 8 * edge::head::MAX_FIELD_BYTES as u32;
+
+/// Twice what a request may have, for the same reason.
+const H1_FIELDS: usize = 2 * edge::head::MAX_FIELDS;
 
 /// An answer's bytes that wait for a slow stream.
 const H2_SEND_BUFFER: usize = 256 * 1024;
@@ -63,42 +72,49 @@ const H2_SEND_BUFFER: usize = 256 * 1024;
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// What goes on at a connection, seen from its requests.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Activity {
     running: AtomicUsize,
     begun: AtomicU64,
-    patience: Patience,
+    /// Answers on their way, by when they must be over.
+    due: Mutex<BTreeSet<Due>>,
+    answers: AtomicU64,
 }
 
-impl Default for Activity {
-    fn default() -> Self {
-        Self::new(Patience::new(STALL))
-    }
-}
+/// When an answer must be over, and a number that tells apart those of one instant.
+pub(crate) type Due = (Instant, u64);
 
 impl Activity {
-    fn new(patience: Patience) -> Self {
-        Self {
-            running: AtomicUsize::new(0),
-            begun: AtomicU64::new(0),
-            patience,
-        }
-    }
-
     /// A request begins.
     pub(crate) fn enter(&self) {
         self.begun.fetch_add(1, Relaxed);
         self.running.fetch_add(1, Relaxed);
     }
 
+    /// A request's answer goes out; its worker may still use this much time.
+    pub(crate) fn answering(&self, wall: Duration) -> Due {
+        let due = (Instant::now() + wall + STALL, self.answers.fetch_add(1, Relaxed));
+        self.due().insert(due);
+        due
+    }
+
     /// A request has ended.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, due: Option<Due>) {
+        if let Some(due) = due {
+            self.due().remove(&due);
+        }
         self.running.fetch_sub(1, Relaxed);
     }
 
-    /// A client that does not read holds a call no longer than its wall time.
-    pub(crate) fn may_stall(&self, wall: Duration) {
-        self.patience.shorten(wall);
+    /// Whether the client holds an answer longer than it may; while the gateway stops, it has [`GOODBYE`] instead of [`STALL`].
+    fn is_overdue(&self, now: Instant, leaving: bool) -> bool {
+        let spared = if leaving { STALL - GOODBYE } else { Duration::ZERO };
+        self.due().first().is_some_and(|(due, _)| *due <= now + spared)
+    }
+
+    fn due(&self) -> std::sync::MutexGuard<'_, BTreeSet<Due>> {
+        // The set is whole after every statement.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,8 +181,7 @@ async fn serve<T>(stream: T, version: Version, gate: &Arc<Gate>, peer: impl FnOn
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patience = Patience::new(STALL);
-    let peer = Arc::new(peer(Activity::new(patience.clone())));
+    let peer = Arc::new(peer(Activity::default()));
     let quiet = Arc::new(Connection {
         peer: peer.clone(),
         gate: gate.clone(),
@@ -178,11 +193,12 @@ where
         Version::H2 => builder.http2_only(),
         Version::Either => builder,
     };
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Named::new(Stall::new(stream, patience), quiet)), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Named::new(Stall::new(stream, STALL), quiet)), service));
     let stopping = gate.tasks.stopping();
     let mut leaving = false;
     let mut seen = 0;
     let mut look_again = Instant::now() + FIRST_REQUEST;
+    let mut patrol = Instant::now() + PATROL;
     loop {
         tokio::select! {
             biased;
@@ -200,6 +216,14 @@ where
                 if peer.activity.begun.load(Relaxed) == 0 {
                     return;
                 }
+                patrol = Instant::now() + GOODBYE;
+            }
+            () = sleep_until(patrol) => {
+                if peer.activity.is_overdue(Instant::now(), leaving) {
+                    gate.metrics.connection_error("answer_not_read");
+                    return;
+                }
+                patrol = Instant::now() + PATROL;
             }
             () = sleep_until(look_again) => {
                 let begun = peer.activity.begun.load(Relaxed);
@@ -227,6 +251,7 @@ fn builder(gate: &Gate) -> auto::Builder<crate::tasks::Tasks> {
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(H1_BUFFER)
+        .max_headers(H1_FIELDS)
         .half_close(false);
     builder
         .http2()

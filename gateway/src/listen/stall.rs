@@ -4,10 +4,6 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,43 +12,16 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// The deadline of a connection's writes; a call with less wall time shortens it. Cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Patience(Arc<AtomicU64>);
-
-impl Patience {
-    /// This long.
-    pub(crate) fn new(at_most: Duration) -> Self {
-        Self(Arc::new(AtomicU64::new(millis(at_most))))
-    }
-
-    /// Never longer than this from now on.
-    pub(crate) fn shorten(&self, at_most: Duration) {
-        // Nearly always it is as short already; a load keeps the line shared.
-        if self.0.load(Relaxed) > millis(at_most) {
-            self.0.fetch_min(millis(at_most), Relaxed);
-        }
-    }
-
-    fn get(&self) -> Duration {
-        Duration::from_millis(self.0.load(Relaxed))
-    }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// A stream whose writes have a deadline.
 pub(crate) struct Stall<T> {
     inner: T,
-    patience: Patience,
+    patience: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Stall<T> {
     /// Wraps a stream.
-    pub(crate) fn new(inner: T, patience: Patience) -> Self {
+    pub(crate) fn new(inner: T, patience: Duration) -> Self {
         Self {
             inner,
             patience,
@@ -65,8 +34,8 @@ impl<T> Stall<T> {
             self.waiting = None;
             return progress;
         }
-        let patience = &self.patience;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience.get())));
+        let patience = self.patience;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
         match waiting.as_mut().poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read"))),
@@ -115,10 +84,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_does_not_read_is_given_up() {
         let (ours, _theirs) = tokio::io::duplex(8);
-        let patience = Patience::new(Duration::from_secs(30));
-        let mut stream = Stall::new(ours, patience.clone());
-        patience.shorten(Duration::from_secs(2));
-        patience.shorten(Duration::from_secs(9));
+        let mut stream = Stall::new(ours, Duration::from_secs(2));
         stream.write_all(b"12345678").await.unwrap();
         let begun = tokio::time::Instant::now();
         let error = stream.write_all(b"9").await.unwrap_err();
@@ -128,7 +94,7 @@ mod tests {
 
         // Progress starts the clock anew: four seconds in all, but never two without a byte.
         let (ours, mut theirs) = tokio::io::duplex(1);
-        let mut stream = Stall::new(ours, Patience::new(Duration::from_secs(2)));
+        let mut stream = Stall::new(ours, Duration::from_secs(2));
         let reading = async {
             for _ in 0..3 {
                 sleep(Duration::from_millis(1500)).await;

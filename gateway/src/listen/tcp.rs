@@ -85,9 +85,14 @@ async fn connection(stream: TcpStream, address: SocketAddr, trusted: bool, terms
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let stopping = gate.tasks.stopping();
     match &terms.tls {
         None => serve::plain(stream, address, trusted, &terms, &gate).await,
-        Some(config) => match tls::handshake(stream, config.clone()).await {
+        Some(config) => match tokio::select! {
+            // Who has not finished its handshake has asked for nothing.
+            () = stopping.cancelled() => return,
+            shaken = tls::handshake(stream, config.clone()) => shaken,
+        } {
             Ok(stream) => serve::encrypted(stream, address, trusted, &terms, &gate).await,
             Err(failure) => {
                 gate.metrics.connection_error(failure.kind());

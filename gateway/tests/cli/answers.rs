@@ -61,6 +61,28 @@ fn a_wrong_command_line_is_status_2_and_says_why() {
 }
 
 #[test]
+fn an_unfinished_command_line_is_told_what_can_follow() {
+    for (arguments, told) in [(&[][..], "serve, demo"), (&["pack"], "build, sign"), (&["keys"], "generate")] {
+        let (kind, message) = tollgate(arguments).error();
+        assert!(kind == "usage" && message.contains(told), "{arguments:?}: {kind}: {message}");
+        for hidden in ["traffic", "revisions", "push", "pull"] {
+            assert!(!message.contains(hidden), "{message}");
+        }
+        let text = tollgate(arguments).run();
+        assert_eq!((text.status, text.out.as_str()), (2, ""), "{arguments:?}");
+        assert!(text.err.contains("Usage: "), "{arguments:?}: {}", text.err);
+    }
+    for (typed, near, suggested) in [
+        ("trafic", "traffic", false),
+        ("revision", "revisions", false),
+        ("chek", "check", true),
+    ] {
+        let told = tollgate([typed]).run();
+        assert_eq!((told.status, told.err.contains(near)), (2, suggested), "{typed}: {}", told.err);
+    }
+}
+
+#[test]
 fn what_is_not_built_yet_says_so() {
     for (arguments, named) in [
         (

@@ -7,11 +7,15 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read},
+    net::TcpListener,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     thread::{self, JoinHandle},
 };
-use tollgate::demo::{Ports, write};
+use tollgate::{
+    cli::serve::hangup_is_ignored,
+    demo::{Ports, write},
+};
 
 /// A gateway that has printed its ready line.
 struct Gateway {
@@ -134,7 +138,8 @@ fn logs_are_json_lines_with_the_access_log() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Gateway::demo(folder.path());
     demo.send(folder.path(), None);
-    let end = demo.stop(Signal::INT);
+    // Where the tests run under `nohup`, so does the gateway, and a hangup is nothing to it.
+    let end = demo.stop(if hangup_is_ignored() { Signal::INT } else { Signal::HUP });
     assert_eq!(end.status, Some(0), "{}", end.err);
     let lines: Vec<Value> = end.err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(
@@ -158,8 +163,31 @@ fn without_a_state_folder_nothing_is_left() {
     let demo = Gateway::start(command.args(["demo", "--free-ports"]).env_clear().env("TMPDIR", temporary.path()));
     let entries = || fs::read_dir(temporary.path()).unwrap().count();
     assert_eq!(entries(), 1);
-    assert_eq!(demo.stop(Signal::TERM).status, Some(0));
+    assert_eq!(demo.stop(Signal::INT).status, Some(0));
     assert_eq!(entries(), 0);
+}
+
+#[test]
+fn a_taken_port_is_named_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), Ports::Free).unwrap();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap().to_string();
+    let manifest = fs::read_to_string(&files.manifest).unwrap().replacen("127.0.0.1:0", &taken, 1);
+    fs::write(&files.manifest, manifest).unwrap();
+    let told = tollgate(["serve", "--config"]).arg(&files.manifest).run();
+    drop(holder);
+    assert_eq!(told.status, 1, "{}", told.err);
+    assert!(told.err.contains(&taken) && told.err.contains("another address"), "{}", told.err);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let told = tollgate(["demo", "--free-ports", "--state"]).arg(file.join("state")).run();
+    assert_eq!((told.status, told.err.matches("os error").count()), (1, 1), "{}", told.err);
 }
 
 #[test]

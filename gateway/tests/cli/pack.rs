@@ -71,6 +71,32 @@ fn a_key_is_its_owners_and_never_overwritten() {
 }
 
 #[test]
+fn a_public_key_signs_nothing_and_is_told_apart() {
+    let bench = Bench::new();
+    let pack = bench.build();
+    let (kind, message) = tollgate(["pack", "sign"])
+        .arg(&pack)
+        .arg("--key")
+        .arg(bench.path("mine.pub"))
+        .error();
+    assert!(
+        kind == "key" && message.contains("public key") && message.contains("`.key`") && !message.contains("chmod"),
+        "{kind}: {message}"
+    );
+}
+
+#[test]
+fn a_pack_that_cannot_be_written_is_named_alone() {
+    let bench = Bench::new();
+    let out = bench.path("none/x.gtpack");
+    let (kind, message) = tollgate(["pack", "build"]).arg(bench.path("src")).arg("--out").arg(&out).error();
+    assert!(
+        kind == "file" && message.contains("none/x.gtpack") && !message.contains("none/.tmp"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_pack_opens_with_its_signers_key_alone() {
     let bench = Bench::new();
     let pack = bench.build();

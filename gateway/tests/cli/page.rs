@@ -9,7 +9,8 @@ const HEAD: &str = "\
 What `tollgate` says of itself, written by its tests: `UPDATE_DOCS=1 cargo test --release -p tollgate --test cli page`.
 
 stdout is data, stderr is for people. With `--json` a command prints one line `{\"op\",\"noun\",\"result\"}` on stdout, or
-`{\"op\",\"noun\",\"error\":{\"kind\",\"message\"}}` on stderr. The exit status is 0 for success, 1 for failure, 2 for a command line that is wrong;
+`{\"op\",\"noun\",\"error\":{\"kind\",\"message\"}}` on stderr; what is wrong with a manifest stands beside the message as
+`errors`, a list of `{\"file\",\"line\",\"column\",\"path\",\"message\",\"help\"}`. The exit status is 0 for success, 1 for failure, 2 for a command line that is wrong;
 `explain` exits with 0 for any verdict, `send` with 1 for any answer but a 2xx. Secrets are references (`env://NAME`, `file://PATH`), never values.
 ";
 
@@ -35,6 +36,11 @@ fn the_manifest_of_the_readme_is_good() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let manifest = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     let folder = tempfile::tempdir().unwrap();
+    // The demo's pack and key stand for those that the reader makes.
+    tollgate::demo::write(folder.path(), tollgate::demo::Ports::Free).unwrap();
+    for (from, to) in [("support.gtpack", "hello-bot.gtpack"), ("demo.pub", "publisher.pub")] {
+        fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+    }
     let file = folder.path().join("tollgate.yaml");
     fs::write(&file, manifest).unwrap();
     let told = tollgate(["check", "--resolve"]).arg(&file).env("SLACK_SIGNING_SECRET", "x").run();

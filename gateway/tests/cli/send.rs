@@ -124,7 +124,7 @@ fn a_refusal_is_a_failure_with_its_answer() {
     assert_eq!(told.status, 1);
     assert!(told.out.contains("\"status\":401") && told.out.contains("\"no\""), "{}", told.out);
     assert!(
-        told.err.contains("\"kind\":\"refused\"") && told.err.contains("r-1"),
+        told.err.contains("\"kind\":\"refused\"") && told.err.contains("r-1") && told.err.contains("tollgate explain"),
         "{}",
         told.err
     );
@@ -146,11 +146,12 @@ fn nobody_there_is_an_error_of_its_own() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
     drop(listener);
-    assert_eq!(
-        tollgate(["send", "slack", "--secret", "env://S", "--url", &url])
-            .env("S", SECRET)
-            .error()
-            .0,
-        "connect"
+    let send = || tollgate(["send", "slack", "--secret", "env://S", "--url", &url]).env("S", SECRET);
+    let (kind, message) = send().error();
+    assert!(kind == "connect" && message.contains("is the gateway running"), "{kind}: {message}");
+    let (kind, message) = send().arg("--file").arg("/nowhere/payload.json").error();
+    assert!(
+        kind == "file" && message.contains("--file /nowhere/payload.json"),
+        "{kind}: {message}"
     );
 }

@@ -140,8 +140,14 @@ pub(crate) fn activity(event: &Verified) -> Value {
 }
 
 /// A file of the material that lies beside the workspace on some machines; `TOLLGATE_SHARED` names another place.
+/// A test that does not find its own says that it is skipped.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let found = std::env::var_os("TOLLGATE_SHARED").map_or_else(beside, PathBuf::from).join(path);
-    found.exists().then_some(found)
+    if found.exists() {
+        return Some(found);
+    }
+    eprintln!("skipped: {path} is not there; TOLLGATE_SHARED names the folder that holds it");
+    None
 }

@@ -44,7 +44,19 @@ pub(super) struct Answer {
 /// Connects, sends, reads the answer. The time is that of the whole way.
 pub(super) async fn post(target: &Target, tls: Option<Arc<ClientConfig>>, signed: Signed) -> Result<Answer, Failure> {
     let begun = Instant::now();
-    let tcp = within("connect", CONNECT_DEADLINE, connect(target)).await?;
+    let mut refused = false;
+    let connecting = async {
+        let connected = connect(target).await;
+        connected.inspect_err(|error| refused = error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    let connected = within("connect", CONNECT_DEADLINE, connecting).await;
+    let tcp = connected.map_err(|failure| {
+        if refused {
+            failure.advise("is the gateway running at that address?")
+        } else {
+            failure
+        }
+    })?;
     match tls {
         None => exchange(target, tcp, signed, begun).await,
         Some(config) => {
