@@ -14,7 +14,10 @@ fn opening(criterion: &mut Criterion) {
         let signing = Key::new(replay::signing_key(provider).into(), None).expect("a key");
         let signed = sign::sign(provider, sign::sample(provider).as_bytes(), &signing, replay::NOW, Some("msg_1")).expect("a payload");
         let recorded = Recorded::made(&signed);
-        let keys = Keys { signing: vec![key], verify: None };
+        let keys = Keys {
+            signing: vec![key],
+            verify: None,
+        };
         let mut group = criterion.benchmark_group(provider.as_str());
         group.throughput(Throughput::Bytes(recorded.body.len() as u64));
         group.bench_function("open", |bencher| {
