@@ -2,18 +2,22 @@
 #![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::{collections::BTreeMap, hint::black_box};
+use std::hint::black_box;
 use tollgate_config::{TenantId, manifest::Provider};
 use tollgate_ingress::{Key, Keys, Opened, Scheme, open, recorded::Recorded, replay, sign};
 
 fn opening(criterion: &mut Criterion) {
     let tenant = TenantId::new("acme").expect("an id");
     for provider in Provider::ALL {
-        let scheme = Scheme::new(provider, &BTreeMap::new()).expect("no options");
+        let scheme = Scheme::example(provider);
         let key = Key::new(replay::key(provider).into(), None).expect("a key");
-        let signed = sign::sign(provider, sign::sample(provider).as_bytes(), &key, replay::NOW, Some("msg_1")).expect("a payload");
+        let signing = Key::new(replay::signing_key(provider).into(), None).expect("a key");
+        let signed = sign::sign(provider, sign::sample(provider).as_bytes(), &signing, replay::NOW, Some("msg_1")).expect("a payload");
         let recorded = Recorded::made(&signed);
-        let keys = Keys { signing: vec![key] };
+        let keys = Keys {
+            signing: vec![key],
+            verify: None,
+        };
         let mut group = criterion.benchmark_group(provider.as_str());
         group.throughput(Throughput::Bytes(recorded.body.len() as u64));
         group.bench_function("open", |bencher| {

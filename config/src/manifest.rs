@@ -174,22 +174,78 @@ pub struct Tenant {
 pub enum Provider {
     /// Slack: events, interactive payloads, slash commands.
     Slack,
+    /// Telegram's Bot API.
+    Telegram,
+    /// Microsoft Teams: outgoing webhooks.
+    TeamsOutgoing,
+    /// Cisco Webex.
+    Webex,
     /// GitHub webhooks.
     Github,
+    /// GitLab: its token, or its signing key.
+    Gitlab,
+    /// Gitea, Gogs and Forgejo.
+    Gitea,
+    /// Bitbucket, Server and Cloud.
+    Bitbucket,
+    /// Stripe.
+    Stripe,
+    /// Shopify.
+    Shopify,
+    /// Twilio: messages, calls, status callbacks.
+    Twilio,
+    /// Discord: interactions and webhook events.
+    Discord,
     /// Standard Webhooks 1.0, Svix's headers too.
     StandardWebhooks,
+    /// Zoom.
+    Zoom,
+    /// Linear.
+    Linear,
+    /// Anyone who signs with an HMAC, as the options say.
+    Hmac,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 3] = [Self::Slack, Self::Github, Self::StandardWebhooks];
+    pub const ALL: [Self; 16] = [
+        Self::Slack,
+        Self::Telegram,
+        Self::TeamsOutgoing,
+        Self::Webex,
+        Self::Github,
+        Self::Gitlab,
+        Self::Gitea,
+        Self::Bitbucket,
+        Self::Stripe,
+        Self::Shopify,
+        Self::Twilio,
+        Self::Discord,
+        Self::StandardWebhooks,
+        Self::Zoom,
+        Self::Linear,
+        Self::Hmac,
+    ];
 
     /// The name in manifests, metrics and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Slack => "slack",
+            Self::Telegram => "telegram",
+            Self::TeamsOutgoing => "teams-outgoing",
+            Self::Webex => "webex",
             Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Gitea => "gitea",
+            Self::Bitbucket => "bitbucket",
+            Self::Stripe => "stripe",
+            Self::Shopify => "shopify",
+            Self::Twilio => "twilio",
+            Self::Discord => "discord",
             Self::StandardWebhooks => "standard-webhooks",
+            Self::Zoom => "zoom",
+            Self::Linear => "linear",
+            Self::Hmac => "hmac",
         }
     }
 
@@ -218,6 +274,8 @@ pub struct Endpoint {
     pub deployment: DeploymentId,
     /// Verification keys, newest first; the parser demands at least one.
     pub signing: Vec<LiveSecret>,
+    /// The token that the provider's handshake must show, where it has one.
+    pub verify: Option<SecretRef>,
     /// What is not secret, as written: checked by the provider.
     pub options: BTreeMap<String, OptionValue>,
     /// When an accepted delivery is answered.

@@ -30,7 +30,7 @@ use tollgate_config::{
     manifest::{self, Listener, Protocol, Store},
 };
 use tollgate_host::{Host, HostConfig};
-use tollgate_ingress::Scheme;
+use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::TrustedKey;
 use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
 
@@ -39,6 +39,16 @@ use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
 /// # Errors
 /// Every option that is wrong.
 pub fn validate(environment: &Environment) -> Result<(), ManifestErrors> {
+    let idle = environment.endpoints.iter().enumerate().filter(|(_, endpoint)| {
+        // A token that nothing asks for would be a check that never happens.
+        endpoint.verify.is_some() && facts(endpoint.provider).verify.is_none()
+    });
+    let idle = idle.map(|(index, endpoint)| ManifestError {
+        place: endpoint.place.clone(),
+        path: format!("endpoints[{index}].secrets.verify"),
+        message: format!("`{}` has no handshake token", endpoint.provider.as_str()),
+        help: Some("leave it out".to_owned()),
+    });
     let wrong: Vec<_> = environment
         .endpoints
         .iter()
@@ -56,6 +66,7 @@ pub fn validate(environment: &Environment) -> Result<(), ManifestErrors> {
                 help: None,
             })
         })
+        .chain(idle)
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(ManifestErrors(wrong)) }
 }

@@ -172,6 +172,7 @@ fn status_for(reason: Reason) -> StatusCode {
     match reason {
         Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::BadHandshake => StatusCode::FORBIDDEN,
         // Every other reason says that it is not verified, and the caller learns nothing more than that.
         _ => StatusCode::UNAUTHORIZED,
     }

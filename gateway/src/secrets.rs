@@ -69,6 +69,12 @@ pub fn resolve(environment: &Environment) -> Result<Secrets, SecretErrors> {
                 Err(error) => errors.push(error),
             }
         }
+        if let Some(reference) = &endpoint.verify {
+            match handshake(&place, reference) {
+                Ok(key) => keys.verify = Some(key),
+                Err(error) => errors.push(error),
+            }
+        }
         secrets.keys.insert(endpoint.id.clone(), keys);
     }
     if let Some(token) = &environment.admin.token {
@@ -82,6 +88,17 @@ pub fn resolve(environment: &Environment) -> Result<Secrets, SecretErrors> {
     } else {
         Err(SecretErrors(errors))
     }
+}
+
+/// The token of a handshake, whose form is the operator's own.
+fn handshake(place: &str, reference: &SecretRef) -> Result<Key, SecretError> {
+    let text = read(place, reference)?;
+    Key::new(text.to_vec(), None).map_err(|error| SecretError {
+        place: place.to_owned(),
+        reference: reference.to_string(),
+        message: error.to_string(),
+        blank: true,
+    })
 }
 
 fn key(place: &str, secret: &LiveSecret, scheme: Option<&Scheme>) -> Result<Key, SecretError> {

@@ -21,7 +21,7 @@ fn everything() -> Value {
         "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] } } },
         "endpoints": [{
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
-            "secrets": { "signing": [{ "ref": "env://SECRET", "not_after": "2030-01-01T00:00:00Z" }] }, "options": { "raw": true }, "deliver": "respond",
+            "secrets": { "signing": [{ "ref": "env://SECRET", "not_after": "2030-01-01T00:00:00Z" }], "verify": "env://VERIFY" }, "options": { "raw": true }, "deliver": "respond",
         }],
         "deployments": [{
             "id": "d", "tenant": "acme", "routes": [{ "host": "localhost", "path": "/", "access": "public" }],

@@ -23,6 +23,20 @@ pub(crate) fn seconds(text: &str) -> Result<UnixTime, Refusal> {
     text.parse().map(UnixTime).map_err(|_| bad())
 }
 
+/// Unix milliseconds have thirteen digits in the same years.
+const MILLISECOND_DIGITS: usize = 13;
+
+/// Reads a time in milliseconds, as strictly; the part of a second is dropped.
+///
+/// # Errors
+/// [`Reason::BadTimestamp`].
+pub(crate) fn milliseconds(text: &str) -> Result<UnixTime, Refusal> {
+    match text.get(..DIGITS) {
+        Some(whole) if text.len() == MILLISECOND_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) => seconds(whole),
+        _ => Err(Refusal::new(Reason::BadTimestamp, "the timestamp is not thirteen digits")),
+    }
+}
+
 /// Whether a signed time lies within the window.
 ///
 /// # Errors
@@ -74,6 +88,14 @@ mod tests {
             );
         }
         assert_eq!(seconds("1531420618"), Ok(UnixTime(1_531_420_618)));
+        assert_eq!(milliseconds("1531420618999"), Ok(UnixTime(1_531_420_618)));
+        for text in ["", "1531420618", "15314206189990", "153142061899x", "-531420618999"] {
+            assert_eq!(
+                milliseconds(text).map_err(|refusal| refusal.reason),
+                Err(Reason::BadTimestamp),
+                "{text:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a Slack text points at: people, and addresses.
+//! What a text points at: people, and addresses.
 
 use serde::Serialize;
 
@@ -55,6 +55,24 @@ pub(crate) fn slack(text: &str) -> Entities {
     found
 }
 
+/// Addresses with `http` or `https` in a plain text, each once: up to a blank or a mark that encloses, without the mark that ends a sentence.
+pub(crate) fn urls(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '(' | ')' | '[' | ']' | '|');
+    for part in text.split(ends) {
+        let at = [part.find("https://"), part.find("http://")].into_iter().flatten().min();
+        let Some(url) = at.and_then(|at| part.get(at..)) else { continue };
+        let url = url
+            .trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '`'])
+            .to_owned();
+        let host = url.split_once("://").map(|(_, host)| host).unwrap_or_default();
+        if !host.is_empty() && !found.contains(&url) {
+            found.push(url);
+        }
+    }
+    found
+}
+
 /// Slack escapes exactly these three in texts.
 fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
@@ -63,6 +81,22 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_in_plain_text_end_where_a_reader_ends_them() {
+        assert_eq!(
+            urls(
+                "see https://a.example/x?y=1, (http://b.example) [c](https://c.example/) https://a.example/x?y=1 https:// http://é.example/ö."
+            ),
+            [
+                "https://a.example/x?y=1",
+                "http://b.example",
+                "https://c.example/",
+                "http://é.example/ö"
+            ]
+        );
+        assert!(urls("nothing: //x.example").is_empty());
+    }
 
     #[test]
     fn mentions_and_addresses_are_found_once_and_in_order() {

@@ -17,7 +17,7 @@ pub(crate) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Two copies of a field, equal or not: proxies and libraries differ in which one they take, so neither counts.
-pub(crate) fn refuse_repeated(headers: &HeaderMap, names: &[&'static str]) -> Result<(), Refusal> {
+pub(crate) fn refuse_repeated(headers: &HeaderMap, names: &[&str]) -> Result<(), Refusal> {
     for name in names {
         if headers.get_all(*name).iter().nth(1).is_some() {
             return Err(Refusal::new(Reason::DuplicateHeader, format!("{name} stands more than once")));
@@ -30,7 +30,7 @@ pub(crate) fn refuse_repeated(headers: &HeaderMap, names: &[&'static str]) -> Re
 ///
 /// # Errors
 /// `missing` when there is none, `bad` when it is not visible ASCII.
-pub(crate) fn required<'a>(headers: &'a HeaderMap, name: &'static str, missing: Reason, bad: Reason) -> Result<&'a str, Refusal> {
+pub(crate) fn required<'a>(headers: &'a HeaderMap, name: &str, missing: Reason, bad: Reason) -> Result<&'a str, Refusal> {
     let value = headers.get(name).ok_or_else(|| Refusal::new(missing, format!("no {name}")))?;
     value.to_str().map_err(|_| Refusal::new(bad, format!("{name} is not plain text")))
 }

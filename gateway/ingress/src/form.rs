@@ -29,6 +29,11 @@ impl Form {
         self.get(name).filter(|value| !value.is_empty())
     }
 
+    /// All fields in their order, repeats too.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Sets a field, at the end when it is new.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         match self.0.iter_mut().find(|(field, _)| field == name) {

@@ -54,6 +54,8 @@ impl fmt::Debug for Key {
 pub struct Keys {
     /// Tried in this order.
     pub signing: Vec<Key>,
+    /// The token that the provider's handshake must show, where it has one.
+    pub verify: Option<Key>,
 }
 
 #[cfg(test)]
@@ -66,7 +68,16 @@ mod tests {
         let key = Key::new(b"hunter2".to_vec(), Some(UnixTime(10))).unwrap();
         assert!(key.is_live(UnixTime(10)) && !key.is_live(UnixTime(11)));
         assert!(Key::new(b"hunter2".to_vec(), None).unwrap().is_live(UnixTime(i64::MAX)));
-        assert_eq!(format!("{:?}", Keys { signing: vec![key] }), "Keys { signing: [[redacted]] }");
+        assert_eq!(
+            format!(
+                "{:?}",
+                Keys {
+                    signing: vec![key],
+                    verify: None
+                }
+            ),
+            "Keys { signing: [[redacted]], verify: None }"
+        );
         for blank in ["", " ", "\r\n\t"] {
             assert_eq!(Key::new(blank.into(), None).err(), Some(BlankKey));
         }

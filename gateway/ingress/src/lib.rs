@@ -18,6 +18,7 @@ mod json;
 pub mod keys;
 mod mac;
 mod mark;
+mod moment;
 pub mod open;
 pub mod provider;
 pub mod recorded;

@@ -1,10 +1,11 @@
 //! The constant-time parts: what proves that a request came from who holds the key.
 
 use crate::{Key, Keys, Reason, Refusal, UnixTime};
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
 /// That a signature fitted one of the endpoint's live keys. Only [`any_live_key`] makes one, and [`crate::Verified`] needs one.
@@ -17,6 +18,11 @@ impl Proof {
     /// Which of the endpoint's keys it was, from 0.
     pub(crate) fn matched_key(&self) -> usize {
         self.matched_key
+    }
+
+    /// The same proof, where its key stands elsewhere in the endpoint's whole list than among those that were tried.
+    pub(crate) fn counted_at(self, matched_key: usize) -> Self {
+        Self { matched_key }
     }
 }
 
@@ -35,6 +41,17 @@ pub(crate) fn any_live_key(keys: &Keys, now: UnixTime, mut fits: impl FnMut(&Key
     }
 }
 
+/// Tries the live keys as bearer tokens.
+///
+/// # Errors
+/// [`Reason::NoLiveKey`] when none may open any more, [`Reason::BadToken`] when none is the given one.
+pub(crate) fn any_live_token(keys: &Keys, now: UnixTime, given: &str) -> Result<Proof, Refusal> {
+    any_live_key(keys, now, |key| same_token(key.expose(), given.as_bytes())).map_err(|refusal| match refusal.reason {
+        Reason::BadSignature => Refusal::new(Reason::BadToken, "the token is none of the endpoint's"),
+        _ => refusal,
+    })
+}
+
 /// HMAC-SHA256 over the parts in their order, without copying them together.
 ///
 /// HMAC takes a key of any length (RFC 2104 2), so `None` never happens; if it did, nothing would fit.
@@ -46,9 +63,42 @@ pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 32]> {
     Some(mac.finalize().into_bytes().into())
 }
 
+/// HMAC-SHA512, likewise.
+pub(crate) fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 64]> {
+    let mut mac = Hmac::<Sha512>::new_from_slice(key).ok()?;
+    for part in parts {
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
+}
+
+/// HMAC-SHA1, likewise. As a MAC it still holds (RFC 6194 3.3), and some providers have nothing else.
+pub(crate) fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Option<[u8; 20]> {
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).ok()?;
+    for part in parts {
+        mac.update(part);
+    }
+    Some(mac.finalize().into_bytes().into())
+}
+
 /// Compares a MAC with a given one in constant time.
-pub(crate) fn same(expected: Option<&[u8; 32]>, given: &[u8; 32]) -> bool {
-    expected.is_some_and(|expected| expected.ct_eq(given).into())
+pub(crate) fn same<const N: usize>(expected: Option<&[u8; N]>, given: &[u8; N]) -> bool {
+    expected.is_some_and(|expected| expected.as_slice().ct_eq(given.as_slice()).into())
+}
+
+/// Compares a bearer token with a given one. Both are hashed first, so that the time tells neither a common beginning nor a length.
+pub(crate) fn same_token(expected: &[u8], given: &[u8]) -> bool {
+    same(Some(&Sha256::digest(expected).into()), &Sha256::digest(given).into())
+}
+
+/// Exactly `N` bytes in lower-case hexadecimal digits.
+pub(crate) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+/// Exactly `N` bytes in canonical base64: padded, no blanks, spare bits zero.
+pub(crate) fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
 /// `prefix` and then 64 lower-case hexadecimal digits, as the provider writes them; anything else is not its signature.
@@ -56,15 +106,12 @@ pub(crate) fn same(expected: Option<&[u8; 32]>, given: &[u8; 32]) -> bool {
 /// # Errors
 /// [`Reason::BadSignature`].
 pub(crate) fn prefixed_hex(text: &str, prefix: &str) -> Result<[u8; 32], Refusal> {
-    text.strip_prefix(prefix)
-        .and_then(|digits| HEXLOWER.decode(digits.as_bytes()).ok())
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| {
-            Refusal::new(
-                Reason::BadSignature,
-                format!("the signature is not {prefix} and 64 lower-case hexadecimal digits"),
-            )
-        })
+    text.strip_prefix(prefix).and_then(hex).ok_or_else(|| {
+        Refusal::new(
+            Reason::BadSignature,
+            format!("the signature is not {prefix} and 64 lower-case hexadecimal digits"),
+        )
+    })
 }
 
 /// Ed25519 by the strict rules: no S beyond the group's order, no point of small order (RFC 8032 5.1.7).
@@ -94,6 +141,35 @@ mod tests {
                 Err(Reason::BadSignature),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn the_other_macs_are_the_published_ones_too() {
+        // RFC 2202 3, case 2, and RFC 4231 4.3.
+        let text: &[&[u8]] = &[b"what do ya want ", b"for nothing?"];
+        assert_eq!(
+            hmac_sha1(b"Jefe", text).map(|mac| HEXLOWER.encode(&mac)).as_deref(),
+            Some("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")
+        );
+        assert_eq!(
+            hmac_sha512(b"Jefe", text).map(|mac| HEXLOWER.encode(&mac)).as_deref(),
+            Some(concat!(
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554",
+                "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            ))
+        );
+    }
+
+    #[test]
+    fn base64_and_tokens_are_exact() {
+        assert_eq!(base64::<4>("AQIDBA=="), Some([1, 2, 3, 4]));
+        for bad in ["AQIDBA", "AQIDBA=", "AQIDBB==", "AQID BA==", "AQIDBAU=", "AQIDBA==\n", ""] {
+            assert_eq!(base64::<4>(bad), None, "{bad:?}");
+        }
+        assert!(same_token(b"token", b"token"));
+        for other in [&b""[..], b"toke", b"token2", b"Token"] {
+            assert!(!same_token(b"token", other), "{other:?}");
         }
     }
 

@@ -47,6 +47,23 @@ impl Answer {
         }
     }
 
+    /// 204.
+    pub(crate) fn no_content() -> Self {
+        Self {
+            status: 204,
+            ..Self::empty()
+        }
+    }
+
+    /// 200 with JSON.
+    pub(crate) fn json(body: String) -> Self {
+        Self {
+            status: 200,
+            content_type: Some("application/json"),
+            body: body.into(),
+        }
+    }
+
     /// 200 with plain text, never anything that a browser would run.
     pub(crate) fn text(body: String) -> Self {
         Self {
@@ -60,7 +77,7 @@ impl Answer {
 /// Verifies a request and says what it was.
 ///
 /// The order is fixed: what is cheap and ambiguous first (repeated headers, encodings), then presence and clock, then the signature under every
-/// live key, and the body is read only after that.
+/// live key, and the body is read only after that. A handshake that has its own token, not a signature, comes before the signature.
 ///
 /// # Errors
 /// A [`Refusal`] when it is not verified, or verified and not parsable.
@@ -68,10 +85,14 @@ pub fn open(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) 
     let opener = provider::opener(scheme.provider());
     field::refuse_encoded(request.headers)?;
     field::refuse_repeated(request.headers, opener.facts().scheme_headers)?;
-    let proof = opener.verify(request, keys, now)?;
+    if let Some(handshake) = opener.handshake(request, keys, scheme) {
+        return handshake.map(Opened::Handshake);
+    }
+    let proof = opener.verify(request, keys, scheme, now)?;
     opener.read(&provider::Arrival {
         scheme,
         request,
+        keys,
         proof: &proof,
         now,
     })

@@ -3,14 +3,32 @@
 //! A new provider is a file beside these with an `Opener`, and a line in `opener`. Its [`Facts`] are the table that the documents and
 //! `tollgate providers` are made from.
 
+mod bitbucket;
+mod body_mac;
+mod discord;
+mod forge;
+mod generic;
+mod gitea;
 mod github;
+mod gitlab;
+mod hmac;
+mod linear;
+mod shopify;
 mod slack;
 mod standard_webhooks;
+mod stripe;
+mod teams_outgoing;
+mod telegram;
+mod timed_mac;
+mod twilio;
+mod webex;
+mod zoom;
 
 use crate::{
     Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
     mac::Proof,
-    scheme::{OptionSpec, SameBody},
+    open::Answer,
+    scheme::{OptionError, OptionSpec, SameBody},
     sign::{SignError, Signed},
 };
 use http::{HeaderMap, Method};
@@ -29,16 +47,22 @@ pub struct Facts {
     pub horizon: Duration,
     /// How far its signed clock may be off; none where nothing signed has a clock.
     pub window: Option<Duration>,
+    /// Until when it waits for an answer.
+    pub deadline: Duration,
     /// Headers that decide; two of one are refused.
     pub scheme_headers: &'static [&'static str],
     /// Headers that the activity shows, unsigned and harmless.
     pub shown_headers: &'static [&'static str],
+    /// Whether one request may carry several events, each a delivery of its own (DESIGN 3.4).
+    pub batches: bool,
     /// Options of an endpoint.
     pub options: &'static [OptionSpec],
     /// What a known body is when nobody says otherwise.
     pub same_body: SameBody,
     /// What `secrets.signing` holds.
     pub key: &'static str,
+    /// What `secrets.verify` holds, where there is a handshake with a token.
+    pub verify: Option<&'static str>,
 }
 
 /// A key that is not of the provider's form. Never says what it found.
@@ -51,8 +75,13 @@ pub(crate) trait Opener: Sync {
     /// What is fixed about it.
     fn facts(&self) -> &'static Facts;
 
-    /// Presence, clock and signature. The body is bytes here and nothing more.
-    fn verify(&self, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Proof, Refusal>;
+    /// Answers a handshake that shows a token and has no signature; `None` when this request is none.
+    fn handshake(&self, _request: &Request<'_>, _keys: &Keys, _scheme: &Scheme) -> Option<Result<Answer, Refusal>> {
+        None
+    }
+
+    /// Presence, clock and signature. The body is bytes here, unless what is signed stands in it; then it is read after the signature.
+    fn verify(&self, request: &Request<'_>, keys: &Keys, scheme: &Scheme, now: UnixTime) -> Result<Proof, Refusal>;
 
     /// Reads what has been verified.
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal>;
@@ -62,11 +91,21 @@ pub(crate) trait Opener: Sync {
         Ok(None)
     }
 
+    /// What is wrong with options that are fine one by one.
+    fn check_options(&self, _scheme: &Scheme) -> Vec<OptionError> {
+        Vec::new()
+    }
+
+    /// What a known body is when the endpoint does not say it.
+    fn same_body(&self, _scheme: &Scheme) -> SameBody {
+        self.facts().same_body
+    }
+
     /// A small real payload.
     fn sample(&self) -> &'static str;
 
     /// Signs as the provider does.
-    fn sign(&self, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError>;
+    fn sign(&self, payload: &[u8], key: &Key, scheme: &Scheme, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError>;
 }
 
 /// A verified request on its way to be read.
@@ -74,19 +113,37 @@ pub(crate) trait Opener: Sync {
 pub(crate) struct Arrival<'a> {
     pub(crate) scheme: &'a Scheme,
     pub(crate) request: &'a Request<'a>,
+    /// For answers that the provider's protocol signs; verified with [`Proof::matched_key`].
+    pub(crate) keys: &'a Keys,
     pub(crate) proof: &'a Proof,
     pub(crate) now: UnixTime,
 }
 
-/// Providers call with nothing else; `static` because a method is no constant to the compiler.
+/// Most providers call with nothing else; `static` because a method is no constant to the compiler.
 static POST: [Method; 1] = [Method::POST];
+
+/// Meta's challenge is a GET, and so is what Twilio may be told to send.
+static GET_AND_POST: [Method; 2] = [Method::GET, Method::POST];
 
 /// The registry.
 pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
     match provider {
         Provider::Slack => &slack::Slack,
+        Provider::Telegram => &telegram::Telegram,
+        Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
+        Provider::Webex => &webex::Webex,
         Provider::Github => &github::Github,
+        Provider::Gitlab => &gitlab::Gitlab,
+        Provider::Gitea => &gitea::Gitea,
+        Provider::Bitbucket => &bitbucket::Bitbucket,
+        Provider::Stripe => &stripe::Stripe,
+        Provider::Shopify => &shopify::Shopify,
+        Provider::Twilio => &twilio::Twilio,
+        Provider::Discord => &discord::Discord,
         Provider::StandardWebhooks => &standard_webhooks::StandardWebhooks,
+        Provider::Zoom => &zoom::Zoom,
+        Provider::Linear => &linear::Linear,
+        Provider::Hmac => &hmac::Hmac,
     }
 }
 
@@ -117,4 +174,9 @@ fn kept(value: &serde_json::Value) -> Result<Arc<RawValue>, Refusal> {
     to_raw_value(value)
         .map(Arc::from)
         .map_err(|error| Refusal::unparsable(error.to_string()))
+}
+
+/// What may be sent back or signed on request: a letter, a digit, `_` or `-`.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }

@@ -17,8 +17,16 @@ pub enum Reason {
     FutureTimestamp,
     /// A missing or malformed delivery id that takes part in the signature. 401.
     BadId,
+    /// A bearer token that is not the endpoint's. 401.
+    BadToken,
+    /// A signature that says nothing of the body. 401.
+    UnauthenticatedBody,
+    /// A signature by an algorithm that the endpoint does not take. 401.
+    AlgorithmNotAllowed,
     /// No live key. 401.
     NoLiveKey,
+    /// A handshake with a wrong token, or at an endpoint that has none. 403.
+    BadHandshake,
     /// A header of the scheme stands twice. 400.
     DuplicateHeader,
     /// A `Content-Encoding` other than identity. 415.
@@ -29,7 +37,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::MissingSignature,
         Self::BadSignature,
         Self::MissingTimestamp,
@@ -37,7 +45,11 @@ impl Reason {
         Self::StaleTimestamp,
         Self::FutureTimestamp,
         Self::BadId,
+        Self::BadToken,
+        Self::UnauthenticatedBody,
+        Self::AlgorithmNotAllowed,
         Self::NoLiveKey,
+        Self::BadHandshake,
         Self::DuplicateHeader,
         Self::UnsupportedEncoding,
         Self::Unparsable,
@@ -53,7 +65,11 @@ impl Reason {
             Self::StaleTimestamp => "stale_timestamp",
             Self::FutureTimestamp => "future_timestamp",
             Self::BadId => "bad_id",
+            Self::BadToken => "bad_token",
+            Self::UnauthenticatedBody => "unauthenticated_body",
+            Self::AlgorithmNotAllowed => "algorithm_not_allowed",
             Self::NoLiveKey => "no_live_key",
+            Self::BadHandshake => "bad_handshake",
             Self::DuplicateHeader => "duplicate_header",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::Unparsable => "unparsable",

@@ -33,6 +33,22 @@ pub fn key(provider: Provider) -> &'static str {
         Provider::Slack => "8f742231b10e8888abcd99yyyzzz85a5",
         Provider::Github => "It's a Secret to Everybody",
         Provider::StandardWebhooks => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        Provider::Twilio => "12345",
+        Provider::Gitea => "IsWishesWereHorsesWedAllBeEatingSteak!",
+        // RFC 8032 7.1, test 1.
+        Provider::Discord => "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        // Base64, as Teams shows its token once.
+        Provider::TeamsOutgoing => "dGhlIGdhdGUgb3BlbnMgZm9yIHdobyBoYXMgdGhpcyE=",
+        Provider::Gitlab => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        _ => "secret_of_the_seeds",
+    }
+}
+
+/// What signs the seeds: [`key`] itself, or the private half of a public one.
+pub fn signing_key(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Discord => "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        _ => key(provider),
     }
 }
 
@@ -56,8 +72,12 @@ pub fn request(provider: Provider, file: &[u8]) -> Result<(), String> {
 pub fn payload(body: &[u8]) -> Result<(), String> {
     for provider in Provider::ALL {
         let (scheme, keys) = gate(provider)?;
-        let key = keys.signing.first().ok_or("no key")?;
-        let signed = sign::sign(provider, body, key, NOW, None).map_err(|error| error.to_string())?;
+        let key = Key::new(signing_key(provider).into(), None).map_err(|error| error.to_string())?;
+        let signed = match sign::sign_for(&scheme, body, &key, NOW, None) {
+            // Twilio signs a form's fields, Linear a clock in an object: what is neither has no signature.
+            Err(_) if matches!(provider, Provider::Twilio | Provider::Linear) => continue,
+            signed => signed.map_err(|error| error.to_string())?,
+        };
         let recorded = Recorded::made(&signed);
         match open(&scheme, &recorded.request(), &keys, NOW) {
             Ok(opened) => kept(&opened)?,
@@ -69,15 +89,21 @@ pub fn payload(body: &[u8]) -> Result<(), String> {
 }
 
 fn gate(provider: Provider) -> Result<(Scheme, Keys), String> {
-    let scheme = Scheme::new(provider, &BTreeMap::new()).map_err(|errors| format!("{errors:?}"))?;
+    let scheme = Scheme::example(provider);
     let key = Key::new(key(provider).into(), None).map_err(|error| error.to_string())?;
-    Ok((scheme, Keys { signing: vec![key] }))
+    Ok((
+        scheme,
+        Keys {
+            signing: vec![key],
+            verify: None,
+        },
+    ))
 }
 
 fn kept(opened: &Opened) -> Result<(), String> {
     let tenant = TenantId::new("acme").map_err(|error| error.to_string())?;
     match opened {
-        Opened::Handshake(answer) if answer.status == 200 => Ok(()),
+        Opened::Handshake(answer) if matches!(answer.status, 200 | 204) => Ok(()),
         Opened::Handshake(answer) => Err(format!("a handshake is answered {}", answer.status)),
         Opened::Deliveries(events) if events.is_empty() => Err("no events in an accepted request".to_owned()),
         Opened::Deliveries(events) => events.iter().try_for_each(|event| {

@@ -15,8 +15,8 @@ use tollgate_config::{
 #[derive(Debug, Clone)]
 pub struct Scheme {
     provider: Provider,
-    raw: bool,
-    same_body: SameBody,
+    /// What the manifest says, by option; each of its option's kind.
+    given: BTreeMap<&'static str, Scalar>,
 }
 
 /// What a known body under an unknown, unsigned id is.
@@ -44,21 +44,87 @@ pub struct OptionSpec {
     /// The key under `options`.
     pub key: &'static str,
     /// What may stand there.
-    pub accepts: &'static str,
+    pub kind: OptionKind,
+    /// Whether it must stand there.
+    pub required: bool,
     /// What it does.
     pub what: &'static str,
+}
+
+/// What may stand at an option, and what counts where nothing does.
+#[derive(Debug, Clone, Copy)]
+pub enum OptionKind {
+    /// `true` or `false`; `false` where nothing stands.
+    Flag,
+    /// A text that is not blank.
+    Text {
+        /// Where nothing stands.
+        default: Option<&'static str>,
+        /// One that would do, for documents and samples.
+        example: &'static str,
+    },
+    /// A whole number.
+    Integer {
+        /// Where nothing stands.
+        default: Option<i64>,
+        /// The least one.
+        least: i64,
+        /// The greatest one.
+        most: i64,
+    },
+    /// One of a few words.
+    OneOf {
+        /// Where nothing stands.
+        default: Option<&'static str>,
+        /// The words.
+        of: &'static [&'static str],
+    },
+}
+
+impl OptionSpec {
+    /// What may stand there, in words.
+    pub fn accepts(&self) -> String {
+        match self.kind {
+            OptionKind::Flag => "`true` or `false`".to_owned(),
+            OptionKind::Text { example, .. } => format!("a text, such as `{example}`"),
+            OptionKind::Integer { least, most, .. } => format!("a whole number from {least} to {most}"),
+            OptionKind::OneOf { of, .. } => {
+                let words: Vec<_> = of.iter().map(|word| format!("`{word}`")).collect();
+                match words.split_last() {
+                    Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                    _ => words.concat(),
+                }
+            }
+        }
+    }
+
+    fn takes(&self, value: &Scalar) -> bool {
+        match (self.kind, value) {
+            (OptionKind::Flag, Scalar::Bool(_)) => true,
+            (OptionKind::Text { .. }, Scalar::Text(text)) => !text.trim().is_empty(),
+            (OptionKind::Integer { least, most, .. }, Scalar::Integer(number)) => (least..=most).contains(number),
+            (OptionKind::OneOf { of, .. }, Scalar::Text(text)) => of.contains(&text.as_str()),
+            _ => false,
+        }
+    }
 }
 
 /// `raw`, which every provider takes.
 pub const RAW: OptionSpec = OptionSpec {
     key: "raw",
-    accepts: "`true` or `false`",
+    kind: OptionKind::Flag,
+    required: false,
     what: "the worker gets the provider's own bytes, not the activity",
 };
 /// `same_body`, of providers whose events may have no signed id.
 pub const SAME_BODY: OptionSpec = OptionSpec {
     key: "same_body",
-    accepts: "`drop` or `run`",
+    // Where nothing stands, the provider's own counts.
+    kind: OptionKind::OneOf {
+        default: None,
+        of: &["drop", "run"],
+    },
+    required: false,
     what: "what a known body is when its id is not signed, or when it has none",
 };
 
@@ -74,37 +140,97 @@ impl Scheme {
         let facts = provider::facts(provider);
         let mut scheme = Self {
             provider,
-            raw: false,
-            same_body: facts.same_body,
+            given: BTreeMap::new(),
         };
-        let errors: Vec<_> = options
+        let mut errors: Vec<_> = options
             .iter()
             .filter_map(|(key, option)| scheme.set(facts, key, &option.value).err())
             .collect();
+        let missing = facts.options.iter().filter(|spec| spec.required && !options.contains_key(spec.key));
+        errors.extend(missing.map(|spec| OptionError {
+            key: spec.key.to_owned(),
+            message: format!("`{}` needs `{}`: {}", provider.as_str(), spec.key, spec.accepts()),
+        }));
+        if errors.is_empty() {
+            errors = provider::opener(provider).check_options(&scheme);
+        }
         if errors.is_empty() { Ok(scheme) } else { Err(errors) }
+    }
+
+    /// A provider with the examples of what it needs, for samples and seeds.
+    pub fn example(provider: Provider) -> Self {
+        let examples = provider::facts(provider).options.iter().filter(|spec| spec.required);
+        let given = examples.filter_map(|spec| {
+            let example = match spec.kind {
+                OptionKind::Flag => return None,
+                OptionKind::Text { example, .. } => Scalar::Text(example.to_owned()),
+                OptionKind::Integer { least, .. } => Scalar::Integer(least),
+                OptionKind::OneOf { of, .. } => Scalar::Text((*of.first()?).to_owned()),
+            };
+            Some((spec.key, example))
+        });
+        Self {
+            provider,
+            given: given.collect(),
+        }
     }
 
     fn set(&mut self, facts: &Facts, key: &str, value: &Scalar) -> Result<(), OptionError> {
         let Some(spec) = facts.options.iter().find(|spec| spec.key == key) else {
             return Err(unknown(self.provider, facts, key));
         };
-        match (spec.key, value) {
-            ("raw", Scalar::Bool(raw)) => self.raw = *raw,
-            ("same_body", Scalar::Text(text)) if text == "drop" => self.same_body = SameBody::Drop,
-            ("same_body", Scalar::Text(text)) if text == "run" => self.same_body = SameBody::Run,
-            _ => {
-                let found = match value {
-                    Scalar::Bool(value) => format!("`{value}`"),
-                    Scalar::Integer(value) => format!("`{value}`"),
-                    Scalar::Text(value) => format!("{value:?}"),
-                };
-                return Err(OptionError {
-                    key: key.to_owned(),
-                    message: format!("`{key}` is {}, not {found}", spec.accepts),
-                });
-            }
+        if !spec.takes(value) {
+            let found = match value {
+                Scalar::Bool(value) => format!("`{value}`"),
+                Scalar::Integer(value) => format!("`{value}`"),
+                Scalar::Text(value) => format!("{value:?}"),
+            };
+            return Err(OptionError {
+                key: key.to_owned(),
+                message: format!("`{key}` is {}, not {found}", spec.accepts()),
+            });
         }
+        self.given.insert(spec.key, value.clone());
         Ok(())
+    }
+
+    fn spec(&self, key: &str) -> Option<&'static OptionSpec> {
+        provider::facts(self.provider).options.iter().find(|spec| spec.key == key)
+    }
+
+    /// An option that is a flag; `false` where the provider has none of this name.
+    pub fn flag(&self, key: &str) -> bool {
+        matches!(self.given.get(key), Some(Scalar::Bool(true)))
+    }
+
+    /// An option that is a flag, where the manifest says it.
+    pub fn given_flag(&self, key: &str) -> Option<bool> {
+        match self.given.get(key) {
+            Some(Scalar::Bool(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// An option that is a text or one of a few words: what the manifest says, or its default.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.given.get(key) {
+            Some(Scalar::Text(text)) => Some(text),
+            _ => match self.spec(key)?.kind {
+                OptionKind::Text { default, .. } | OptionKind::OneOf { default, .. } => default,
+                OptionKind::Flag | OptionKind::Integer { .. } => None,
+            },
+        }
+    }
+
+    /// An option that is a whole number: what the manifest says, or its default.
+    pub fn integer(&self, key: &str) -> Option<i64> {
+        match self.given.get(key) {
+            Some(Scalar::Integer(number)) => Some(*number),
+            _ => match self.spec(key)?.kind {
+                OptionKind::Integer { default, .. } => default,
+                _ => None,
+            },
+        }
     }
 
     /// The provider.
@@ -129,12 +255,16 @@ impl Scheme {
 
     /// Whether the worker gets the provider's own bytes (`raw: true`).
     pub fn raw(&self) -> bool {
-        self.raw
+        self.flag(RAW.key)
     }
 
     /// What a known body under a new id is.
     pub fn same_body(&self) -> SameBody {
-        self.same_body
+        match self.given.get(SAME_BODY.key) {
+            Some(Scalar::Text(text)) if text == "drop" => SameBody::Drop,
+            Some(Scalar::Text(_)) => SameBody::Run,
+            _ => provider::opener(self.provider).same_body(self),
+        }
     }
 
     /// Checks a key's form, so that a secret that could never open is found before the gate is; may return a warning.
@@ -216,15 +346,59 @@ mod tests {
     }
 
     #[test]
-    fn every_option_that_is_published_is_taken() {
+    fn every_option_that_is_published_is_taken_and_what_is_needed_is_asked_for() {
         for provider in Provider::ALL {
+            let needed = || Scheme::example(provider).given;
             for spec in provider::facts(provider).options {
-                let taken = [Scalar::Bool(true), Scalar::Text("run".into())]
-                    .into_iter()
-                    .any(|value| scheme(provider, &[(spec.key, value)]).is_ok());
-                assert!(taken, "{} {}", provider.as_str(), spec.key);
+                let value = match spec.kind {
+                    OptionKind::Flag => Scalar::Bool(true),
+                    OptionKind::Text { example, .. } => Scalar::Text(example.to_owned()),
+                    OptionKind::Integer { most, .. } => Scalar::Integer(most),
+                    OptionKind::OneOf { of, .. } => Scalar::Text(of.last().copied().unwrap_or_default().to_owned()),
+                };
+                let mut given = needed();
+                if provider == Provider::Hmac {
+                    // Some of its options ask for others.
+                    let text = |text: &str| Scalar::Text(text.to_owned());
+                    given.extend([("ts_header", text("x-timestamp")), ("template", text("{ts}.{body}"))]);
+                    given.insert("allow_sha1", Scalar::Bool(true));
+                }
+                given.insert(spec.key, value);
+                let all: Vec<_> = given.into_iter().collect();
+                assert!(scheme(provider, &all).is_ok(), "{} {}", provider.as_str(), spec.key);
+                if spec.required {
+                    let less: Vec<_> = needed().into_iter().filter(|(key, _)| *key != spec.key).collect();
+                    let errors = scheme(provider, &less).err().unwrap_or_default();
+                    assert_eq!(
+                        errors,
+                        [format!("`{}` needs `{}`: {}", provider.as_str(), spec.key, spec.accepts())]
+                    );
+                }
             }
         }
+    }
+
+    #[test]
+    fn options_have_their_kinds_and_defaults() {
+        let twilio = Scheme::example(Provider::Twilio);
+        assert!(twilio.text("public_url").is_some() && !twilio.flag("raw"));
+        let blank = scheme(Provider::Twilio, &[("public_url", Scalar::Text(" ".into()))]);
+        assert_eq!(blank.err().map(|errors| errors.len()), Some(1));
+        let hmac = |options: &[(&str, Scalar)]| {
+            let header = ("header", Scalar::Text("x-signature".into()));
+            scheme(Provider::Hmac, &[options, &[header]].concat())
+        };
+        assert_eq!(hmac(&[]).ok().and_then(|scheme| scheme.integer("tolerance")), Some(300));
+        assert_eq!(
+            hmac(&[("tolerance", Scalar::Integer(60))])
+                .ok()
+                .and_then(|scheme| scheme.integer("tolerance")),
+            Some(60)
+        );
+        assert_eq!(
+            hmac(&[("encoding", Scalar::Text("octal".into()))]).err(),
+            Some(vec!["`encoding` is `hex`, `base64` or `base64url`, not \"octal\"".to_owned()])
+        );
     }
 
     #[test]

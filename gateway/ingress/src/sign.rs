@@ -1,6 +1,6 @@
 //! The other direction: sign a payload as a provider does, for `tollgate send`, tests and the comparison.
 
-use crate::{Key, UnixTime, provider};
+use crate::{Key, Scheme, UnixTime, provider};
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use serde_json::value::RawValue;
 use tollgate_config::manifest::Provider;
@@ -41,7 +41,15 @@ pub fn sample(provider: Provider) -> &'static str {
 /// # Errors
 /// When the key is not of the provider's form, or the payload has no place for an id.
 pub fn sign(provider: Provider, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
-    provider::opener(provider).sign(payload, key, now, fresh_id)
+    sign_for(&Scheme::example(provider), payload, key, now, fresh_id)
+}
+
+/// Signs for an endpoint with these options; [`sign`] takes each option's default, or its example where there is none.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_for(scheme: &Scheme, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+    provider::opener(scheme.provider()).sign(payload, key, scheme, now, fresh_id)
 }
 
 impl Signed {
@@ -52,20 +60,26 @@ impl Signed {
         }
     }
 
-    pub(crate) fn set(&mut self, name: &'static str, value: &str) -> Result<(), SignError> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SignError> {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SignError(format!("{name:?} is no header's name")))?;
         let value = HeaderValue::from_str(value).map_err(|_| SignError(format!("{name} would not be plain text")))?;
-        self.headers.insert(HeaderName::from_static(name), value);
+        self.headers.insert(name, value);
         Ok(())
     }
 }
 
 /// Puts a JSON string in the place of `old`, which must be a value inside `whole`; all other bytes stay as they are.
 pub(crate) fn replaced(whole: &str, old: &RawValue, new: &str) -> Option<String> {
+    spliced(whole, old, &serde_json::Value::from(new).to_string())
+}
+
+/// Puts JSON in the place of `old`, which must be a value inside `whole`.
+pub(crate) fn spliced(whole: &str, old: &RawValue, new: &str) -> Option<String> {
     // `old` was read out of `whole` without a copy, so its place is the distance of the two.
     let start = (old.get().as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
     let before = whole.get(..start)?;
     let after = whole.get(start.checked_add(old.get().len())?..)?;
-    Some(format!("{before}{}{after}", serde_json::Value::from(new)))
+    Some(format!("{before}{new}{after}"))
 }
 
 /// Puts a new first member into an object.

@@ -38,11 +38,17 @@ pub(crate) struct EventId {
 }
 
 impl Verified {
-    /// Makes an event of a request whose proof the arrival carries.
+    /// Makes an event of a request whose proof the arrival carries. `raw` are the event's own bytes: the body, or one item of a batch.
     ///
     /// # Errors
     /// [`crate::Reason::Unparsable`] when an id is too long to be kept.
-    pub(crate) fn new(arrival: &Arrival<'_>, draft: Draft, id: Option<EventId>, account: Option<String>) -> Result<Self, Refusal> {
+    pub(crate) fn new(
+        arrival: &Arrival<'_>,
+        draft: Draft,
+        id: Option<EventId>,
+        account: Option<String>,
+        raw: Bytes,
+    ) -> Result<Self, Refusal> {
         let ids = [
             id.as_ref().map(|id| &id.text),
             Some(&draft.anchor),
@@ -59,10 +65,10 @@ impl Verified {
             provider,
             event_id: id.as_ref().map(|id| session::visible(&id.text)),
             id_mark: id.as_ref().map(|id| mark::of_id(provider, id.kind, &id.text)),
-            body_mark: body_counts.then(|| mark::of_body(provider, arrival.request.body)),
+            body_mark: body_counts.then(|| mark::of_body(provider, &raw)),
             draft,
             account,
-            raw: arrival.request.body.clone(),
+            raw,
             content_type: field::optional(arrival.request.headers, http::header::CONTENT_TYPE.as_str()).map(str::to_owned),
             matched_key: arrival.proof.matched_key(),
         })
@@ -88,7 +94,7 @@ impl Verified {
         self.account.as_deref()
     }
 
-    /// The provider's bytes.
+    /// The provider's bytes: the body, or the one item of it that this event is.
     pub fn raw(&self) -> &Bytes {
         &self.raw
     }

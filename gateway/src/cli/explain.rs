@@ -18,8 +18,11 @@ use tollgate_config::{
     Place, TenantId,
     manifest::{OptionValue, Provider, Scalar},
 };
-use tollgate_ingress::{Key, Keys, Scheme, UnixTime, recorded::Recorded};
+use tollgate_ingress::{Key, Keys, Scheme, UnixTime, provider::facts, recorded::Recorded};
 use verdict::Verdict;
+
+/// The option that says which URL the provider calls.
+const PUBLIC_URL: &str = "public_url";
 
 /// Largest recorded request: a body of the largest limit that a manifest may sensibly have, with its head.
 const MAX_RECORDED: u64 = 32 << 20;
@@ -27,7 +30,7 @@ const MAX_RECORDED: u64 = 32 << 20;
 /// Say whether the gate would accept a recorded request, and if not, why.
 #[derive(Debug, clap::Args)]
 pub struct Explain {
-    /// Who sent it: slack, github, standard-webhooks
+    /// Who sent it: one of `tollgate providers`
     #[arg(long, value_name = "P", overrides_with = "provider")]
     provider: String,
     /// A live secret, `env://NAME` or `file://PATH`; several while rotating, the newest first
@@ -61,13 +64,7 @@ impl Explain {
         let provider = provider(&self.provider)?;
         let tenant = TenantId::new(&self.tenant).map_err(|error| Failure::usage(format!("--tenant: {error}")))?;
         self.refuse_foreign_flags(provider)?;
-        let scheme = Scheme::new(provider, &options(&self.set)?).map_err(|errors| {
-            let lines: Vec<String> = errors
-                .iter()
-                .map(|error| format!("--set {}: {}", error.key, error.message))
-                .collect();
-            Failure::usage(lines.join("\n"))
-        })?;
+        let scheme = scheme(provider, &self.set, self.url.as_deref())?;
         let keys = keys(provider, &self.secret)?;
         let now = self.now.map_or_else(now, UnixTime);
         let bytes = read(&self.request)?;
@@ -96,6 +93,26 @@ impl Explain {
             _ => Ok(()),
         }
     }
+}
+
+/// The provider with its options; `url` is its `public_url`, for those that sign it.
+pub(super) fn scheme(provider: Provider, set: &[String], url: Option<&str>) -> Result<Scheme, Failure> {
+    let mut options = options(set)?;
+    if let Some(url) = url
+        && facts(provider).options.iter().any(|option| option.key == PUBLIC_URL)
+    {
+        options.entry(PUBLIC_URL.to_owned()).or_insert_with(|| OptionValue {
+            value: Scalar::Text(url.to_owned()),
+            place: place(),
+        });
+    }
+    Scheme::new(provider, &options).map_err(|errors| {
+        let lines: Vec<String> = errors
+            .iter()
+            .map(|error| format!("--set {}: {}", error.key, error.message))
+            .collect();
+        Failure::usage(lines.join("\n"))
+    })
 }
 
 /// The provider of this name.
@@ -141,16 +158,11 @@ fn keys(provider: Provider, references: &[String]) -> Result<Option<Keys>, Failu
             Secret::Blank => return Ok(None),
         }
     }
-    Ok(Some(Keys { signing }))
+    Ok(Some(Keys { signing, verify: None }))
 }
 
 /// `--set OPTION=VALUE`, with values as the manifest has them.
 fn options(set: &[String]) -> Result<BTreeMap<String, OptionValue>, Failure> {
-    let place = Place {
-        file: Arc::new(PathBuf::from("--set")),
-        line: 1,
-        column: 1,
-    };
     let mut options = BTreeMap::new();
     for text in set {
         let (name, value) = text
@@ -161,15 +173,18 @@ fn options(set: &[String]) -> Result<BTreeMap<String, OptionValue>, Failure> {
             "false" => Scalar::Bool(false),
             text => text.parse().map_or_else(|_| Scalar::Text(text.to_owned()), Scalar::Integer),
         };
-        options.insert(
-            name.to_owned(),
-            OptionValue {
-                value,
-                place: place.clone(),
-            },
-        );
+        options.insert(name.to_owned(), OptionValue { value, place: place() });
     }
     Ok(options)
+}
+
+/// Where an option of the command line stands.
+fn place() -> Place {
+    Place {
+        file: Arc::new(PathBuf::from("--set")),
+        line: 1,
+        column: 1,
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

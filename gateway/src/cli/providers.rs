@@ -18,6 +18,15 @@ struct Row {
     retries_for_seconds: u64,
     window_seconds: Option<u64>,
     key: &'static str,
+    options: Vec<Opt>,
+}
+
+#[derive(Serialize)]
+struct Opt {
+    key: &'static str,
+    accepts: String,
+    required: bool,
+    what: &'static str,
 }
 
 impl Providers {
@@ -43,6 +52,19 @@ impl Providers {
                 "{provider:<19}{methods:<9}{body_limit:>10}{retries_for_seconds:>13}{window:>11}  {key}"
             );
         }
+        text.push_str("\nOPTIONS\n");
+        for row in &rows {
+            for Opt {
+                key,
+                accepts,
+                required,
+                what,
+            } in &row.options
+            {
+                let required = if *required { ", required" } else { "" };
+                let _ = writeln!(text, "{:<19}{key:<17}{accepts}{required}: {what}", row.provider);
+            }
+        }
         Outcome::new(&rows, text)
     }
 }
@@ -56,5 +78,15 @@ fn row(provider: Provider) -> Row {
         retries_for_seconds: facts.horizon.as_secs(),
         window_seconds: facts.window.map(|window| window.as_secs()),
         key: facts.key,
+        options: facts
+            .options
+            .iter()
+            .map(|option| Opt {
+                key: option.key,
+                accepts: option.accepts().to_string(),
+                required: option.required,
+                what: option.what,
+            })
+            .collect(),
     }
 }

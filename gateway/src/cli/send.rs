@@ -22,7 +22,7 @@ const MAX_PAYLOAD: u64 = 32 << 20;
 /// Sign a payload as a provider does, and send it.
 #[derive(Debug, clap::Args)]
 pub struct Send {
-    /// As whom: slack, github, standard-webhooks
+    /// As whom: one of `tollgate providers`
     #[arg(value_name = "PROVIDER")]
     provider: String,
     /// Where to; `localhost` and names under it are this machine
@@ -34,6 +34,9 @@ pub struct Send {
     /// What to send; a small real payload of the provider, when not given
     #[arg(long, value_name = "PAYLOAD")]
     file: Option<PathBuf>,
+    /// An option of the endpoint
+    #[arg(long, value_name = "OPTION=VALUE")]
+    set: Vec<String>,
     /// Send the payload's own event id, not a fresh one
     #[arg(long)]
     as_is: bool,
@@ -58,12 +61,13 @@ impl Send {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let provider = explain::provider(&self.provider)?;
         let target = Target::parse(&self.url)?;
+        let scheme = explain::scheme(provider, &self.set, Some(&self.url))?;
         let key = self.key()?;
         let payload = self.payload(provider)?;
         let fresh_id = if self.as_is { None } else { Some(fresh_id(provider)) };
         let UnixTime(now) = explain::now();
-        let signed =
-            sign::sign(provider, &payload, &key, UnixTime(now), fresh_id.as_deref()).map_err(|error| Failure::chain("payload", &error))?;
+        let signed = sign::sign_for(&scheme, &payload, &key, UnixTime(now), fresh_id.as_deref())
+            .map_err(|error| Failure::chain("payload", &error))?;
         let tls = if target.tls { Some(trust::config(self.roots())?) } else { None };
 
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -139,5 +143,9 @@ fn fresh_id(provider: Provider) -> String {
         ),
         Provider::Github => random.to_string(),
         Provider::StandardWebhooks => format!("msg_{}", random.simple()),
+        // A number of fifteen digits: within 2^53, and never one that Telegram has given out.
+        Provider::Telegram => (100_000_000_000_000 + random.as_u128() % 900_000_000_000_000).to_string(),
+        Provider::Stripe => format!("evt_{}", random.simple()),
+        _ => random.simple().to_string(),
     }
 }

@@ -44,6 +44,7 @@ fn all() -> Vec<(Refused, u16)> {
         let status = match reason {
             Reason::DuplicateHeader | Reason::Unparsable => 400,
             Reason::UnsupportedEncoding => 415,
+            Reason::BadHandshake => 403,
             _ => 401,
         };
         all.push((Refused::Ingress(Refusal { reason, detail: secret() }), status));

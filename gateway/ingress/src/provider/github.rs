@@ -5,7 +5,7 @@
 
 use super::{Arrival, Facts, Opener, POST, shown_headers};
 use crate::{
-    Key, Keys, Opened, Reason, Refusal, Request, UnixTime, Verified,
+    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Draft, Entities, Kind, Metadata, ProviderIds},
     clock, field,
     form::Form,
@@ -34,6 +34,7 @@ static FACTS: Facts = Facts {
     // Nothing is retried by itself; people redeliver for three days, under the same id. One more for clocks and time zones.
     horizon: Duration::from_secs(4 * 24 * 3600),
     window: None,
+    deadline: Duration::from_secs(10),
     scheme_headers: &[SIGNATURE, EVENT, DELIVERY],
     shown_headers: &[
         "content-type",
@@ -45,8 +46,10 @@ static FACTS: Facts = Facts {
         "x-github-hook-installation-target-type",
     ],
     options: &[RAW, SAME_BODY],
+    batches: false,
     same_body: SameBody::Drop,
     key: "the webhook's secret, as text",
+    verify: None,
 };
 
 /// See the module's page.
@@ -57,7 +60,7 @@ impl Opener for Github {
         &FACTS
     }
 
-    fn verify(&self, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &Request<'_>, keys: &Keys, _scheme: &Scheme, now: UnixTime) -> Result<Proof, Refusal> {
         let signature = field::required(request.headers, SIGNATURE, Reason::MissingSignature, Reason::BadSignature)?;
         let given = mac::prefixed_hex(signature, PREFIX)?;
         mac::any_live_key(keys, now, |key| {
@@ -80,7 +83,7 @@ impl Opener for Github {
         r#"{"action":"opened","issue":{"id":2444,"number":7,"title":"The gate creaks","user":{"login":"octo","id":583231}},"repository":{"id":1296269,"full_name":"acme/gate","owner":{"login":"acme","id":9919}},"sender":{"login":"octo","id":583231}}"#
     }
 
-    fn sign(&self, payload: &[u8], key: &Key, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+    fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
         let mut signed = Signed::new(
             payload.to_vec(),
             if payload.starts_with(b"payload=") { sign::FORM } else { sign::JSON },
@@ -158,7 +161,7 @@ fn delivery(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, event: Opt
         text: text.to_owned(),
         signed: false,
     });
-    Verified::new(arrival, draft, id, account)
+    Verified::new(arrival, draft, id, account, arrival.request.body.clone())
 }
 
 /// The same body always gets the same id, so that sending a recording again is a redelivery.

@@ -11,7 +11,7 @@ mod outgoing;
 
 use super::{Arrival, Facts, Opener, POST, shown_headers};
 use crate::{
-    Key, Keys, Opened, Reason, Refusal, Request, UnixTime, Verified,
+    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Kind, Metadata},
     clock, field,
     form::Form,
@@ -40,11 +40,14 @@ static FACTS: Facts = Facts {
     // Three retries within minutes, and one more after 24 hours where Delayed Events are on.
     horizon: Duration::from_secs(48 * 3600),
     window: Some(clock::WINDOW),
+    deadline: Duration::from_secs(3),
     scheme_headers: &[SIGNATURE, TIMESTAMP],
     shown_headers: &["content-type", "user-agent", TIMESTAMP, "x-slack-retry-num", "x-slack-retry-reason"],
     options: &[RAW, SAME_BODY],
+    batches: false,
     same_body: SameBody::Run,
     key: "the app's signing secret, as text",
+    verify: None,
 };
 
 /// See the module's page.
@@ -55,7 +58,7 @@ impl Opener for Slack {
         &FACTS
     }
 
-    fn verify(&self, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &Request<'_>, keys: &Keys, _scheme: &Scheme, now: UnixTime) -> Result<Proof, Refusal> {
         let header = field::required(request.headers, SIGNATURE, Reason::MissingSignature, Reason::BadSignature)?;
         let timestamp = field::required(request.headers, TIMESTAMP, Reason::MissingTimestamp, Reason::BadTimestamp)?;
         clock::within(clock::seconds(timestamp)?, now, clock::WINDOW)?;
@@ -77,7 +80,7 @@ impl Opener for Slack {
         r#"{"type":"event_callback","team_id":"T024BE7LD","api_app_id":"A01EXAMPLE","event_id":"Ev01EXAMPLE","event_time":1771495200,"event":{"type":"message","channel":"C024BE91L","user":"U024BE7LH","text":"Is the gate open?","ts":"1771495200.000100"},"authorizations":[{"team_id":"T024BE7LD","user_id":"U01GATEBOT","is_bot":true}]}"#
     }
 
-    fn sign(&self, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+    fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
         outgoing::sign(payload, key, now, fresh_id)
     }
 }

@@ -4,7 +4,7 @@
 
 use super::{Arrival, Facts, KeyError, Opener, POST, kept, plain, shown_headers};
 use crate::{
-    Key, Keys, Opened, Reason, Refusal, Request, UnixTime, Verified,
+    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Draft, Entities, Kind, Metadata, ProviderIds},
     clock, field,
     form::Form,
@@ -50,6 +50,7 @@ static FACTS: Facts = Facts {
     // The advised schedule ends after about 75 hours.
     horizon: Duration::from_secs(4 * 24 * 3600),
     window: Some(clock::WINDOW),
+    deadline: Duration::from_secs(15),
     scheme_headers: &[
         "webhook-id",
         "webhook-timestamp",
@@ -68,8 +69,10 @@ static FACTS: Facts = Facts {
     ],
     // The id is always signed, so `same_body` would do nothing.
     options: &[RAW],
+    batches: false,
     same_body: SameBody::Run,
     key: "`whsec_` and base64 (HMAC-SHA256; the prefix may be left out), or `whpk_` and base64 (an Ed25519 public key)",
+    verify: None,
 };
 
 /// See the module's page.
@@ -86,7 +89,7 @@ impl Opener for StandardWebhooks {
         &FACTS
     }
 
-    fn verify(&self, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Proof, Refusal> {
+    fn verify(&self, request: &Request<'_>, keys: &Keys, _scheme: &Scheme, now: UnixTime) -> Result<Proof, Refusal> {
         let [id, timestamp, signature] = scheme_headers(request.headers)?;
         let signatures = field::required(request.headers, signature, Reason::MissingSignature, Reason::BadSignature)?;
         let timestamp = field::required(request.headers, timestamp, Reason::MissingTimestamp, Reason::BadTimestamp)?;
@@ -150,7 +153,13 @@ impl Opener for StandardWebhooks {
             text: id.to_owned(),
             signed: true,
         };
-        Ok(Opened::Deliveries(vec![Verified::new(arrival, draft, Some(id), None)?]))
+        Ok(Opened::Deliveries(vec![Verified::new(
+            arrival,
+            draft,
+            Some(id),
+            None,
+            arrival.request.body.clone(),
+        )?]))
     }
 
     fn check_key(&self, key: &Key) -> Result<Option<&'static str>, KeyError> {
@@ -166,7 +175,7 @@ impl Opener for StandardWebhooks {
         r#"{"type":"contact.created","timestamp":"2026-02-19T10:00:00Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","email":"ada@example.com"}}"#
     }
 
-    fn sign(&self, payload: &[u8], key: &Key, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+    fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
         let derived = || format!("msg_{}", HEXLOWER.encode(&Sha256::digest(payload)).get(..24).unwrap_or_default());
         let id = fresh_id.map_or_else(derived, str::to_owned);
         let timestamp = now.0.to_string();

@@ -20,7 +20,8 @@ fn samples_open() {
 
 #[test]
 fn a_tampered_body_is_refused() {
-    for provider in Provider::ALL {
+    // Telegram signs nothing: its token says only who sends.
+    for provider in Provider::ALL.into_iter().filter(|provider| *provider != Provider::Telegram) {
         for change in [
             |body: &mut Vec<u8>| body.push(b' '),
             |body: &mut Vec<u8>| body.clear(),
@@ -202,8 +203,13 @@ fn a_signature_in_another_spelling_is_refused() {
 #[test]
 fn a_key_past_its_end_no_longer_opens_and_the_one_that_did_is_told() {
     for provider in Provider::ALL {
+        let refused = if provider == Provider::Telegram {
+            Reason::BadToken
+        } else {
+            Reason::BadSignature
+        };
         let old = replay::key(provider);
-        let new = if provider == StandardWebhooks {
+        let new = if matches!(provider, StandardWebhooks | Provider::Gitlab) {
             "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3"
         } else {
             "new"
@@ -217,7 +223,7 @@ fn a_key_past_its_end_no_longer_opens_and_the_one_that_did_is_told() {
         );
         assert_eq!(
             Gate::sample(provider).keys(&[(new, None), (old, Some(NOW.0 - 1))]).reason(),
-            Some(Reason::BadSignature)
+            Some(refused)
         );
         assert_eq!(
             Gate::sample(provider).keys(&[(old, Some(NOW.0 - 1))]).reason(),
@@ -345,7 +351,7 @@ fn verified_is_not_parsable() {
 
 #[test]
 fn no_refusal_tells_a_secret_or_an_expected_signature() {
-    for provider in Provider::ALL {
+    for (provider, _) in SIGNATURES {
         let gate = Gate::sample(provider);
         let good: Vec<_> = SIGNATURES
             .iter()

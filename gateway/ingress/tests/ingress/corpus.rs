@@ -18,7 +18,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 }
 
 /// Opens every payload; returns activities, handshakes and the files that are not parsable.
-fn run(provider: Provider, folder: &str, only: &str) -> (usize, usize, Vec<String>) {
+pub(crate) fn run(provider: Provider, folder: &str, only: &str) -> (usize, usize, Vec<String>) {
     let (mut activities, mut handshakes, mut refused) = (0, 0, Vec::new());
     for path in files(folder) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();

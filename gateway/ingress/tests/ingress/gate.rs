@@ -27,8 +27,11 @@ impl Gate {
     /// A request that opens, with this payload as it is.
     pub(crate) fn with(provider: Provider, payload: &[u8]) -> Self {
         let key = key(replay::key(provider));
-        let signed = sign::sign(provider, payload, &key, NOW, None).unwrap();
-        let keys = Keys { signing: vec![key] };
+        let signed = sign::sign(provider, payload, &self::key(replay::signing_key(provider)), NOW, None).unwrap();
+        let keys = Keys {
+            signing: vec![key],
+            verify: None,
+        };
         Self {
             provider,
             keys,
@@ -63,19 +66,17 @@ impl Gate {
         self
     }
 
-    pub(crate) fn option(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn option(self, key: &str, value: &str) -> Self {
+        self.scalar(key, Scalar::Text(value.to_owned()))
+    }
+
+    pub(crate) fn scalar(mut self, key: &str, value: Scalar) -> Self {
         let place = Place {
             file: Arc::new("t.yaml".into()),
             line: 1,
             column: 1,
         };
-        self.options.insert(
-            key.to_owned(),
-            OptionValue {
-                value: Scalar::Text(value.to_owned()),
-                place,
-            },
-        );
+        self.options.insert(key.to_owned(), OptionValue { value, place });
         self
     }
 
@@ -93,7 +94,11 @@ impl Gate {
     }
 
     pub(crate) fn open(&self) -> Result<Opened, Refusal> {
-        let scheme = Scheme::new(self.provider, &self.options).unwrap();
+        let scheme = if self.options.is_empty() {
+            Scheme::example(self.provider)
+        } else {
+            Scheme::new(self.provider, &self.options).unwrap()
+        };
         let body = self.body.clone().into();
         open(
             &scheme,

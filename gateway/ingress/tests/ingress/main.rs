@@ -3,11 +3,24 @@
 
 mod activities;
 mod attacks;
+mod bitbucket;
 mod corpus;
+mod discord;
 mod gate;
+mod gitea;
+mod gitlab;
+mod hmac;
+mod linear;
 mod properties;
 mod schema;
 mod seeds;
 mod sending;
+mod shopify;
 mod standard_webhooks;
+mod stripe;
+mod teams_outgoing;
+mod telegram;
+mod twilio;
 mod vectors;
+mod webex;
+mod zoom;

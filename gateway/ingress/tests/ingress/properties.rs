@@ -6,7 +6,11 @@ use tollgate_config::manifest::Provider;
 use tollgate_ingress::{Reason, recorded::Recorded, replay};
 
 fn provider() -> impl Strategy<Value = Provider> {
-    prop::sample::select(Provider::ALL.to_vec())
+    // Telegram signs nothing: its token says only who sends. Twilio signs a form's fields, which may be written in several ways.
+    let signing = Provider::ALL
+        .into_iter()
+        .filter(|provider| !matches!(provider, Provider::Telegram | Provider::Twilio));
+    prop::sample::select(signing.collect::<Vec<_>>())
 }
 
 proptest! {
@@ -14,6 +18,12 @@ proptest! {
 
     #[test]
     fn any_flipped_bit_of_an_accepted_body_is_refused(provider in provider(), body in prop::collection::vec(any::<u8>(), 1..200), at in any::<prop::sample::Index>(), bit in 0..8u32) {
+        // Linear's clock needs an object to stand in.
+        let body = if provider == Provider::Linear {
+            serde_json::json!({ "data": body }).to_string().into_bytes()
+        } else {
+            body
+        };
         let mut gate = Gate::with(provider, &body);
         prop_assert!(gate.open().map_or_else(|refusal| refusal.reason.is_verified(), |_| true));
         let at = at.index(gate.body.len());
@@ -22,11 +32,11 @@ proptest! {
     }
 
     #[test]
-    fn any_changed_byte_of_a_signature_is_refused(provider in provider(), at in any::<prop::sample::Index>(), byte in b'!'..=b'~') {
+    fn any_changed_byte_of_a_signature_is_refused(provider in prop::sample::select(vec![Provider::Slack, Provider::Github, Provider::StandardWebhooks]), at in any::<prop::sample::Index>(), byte in b'!'..=b'~') {
         let name = match provider {
             Provider::Slack => "x-slack-signature",
             Provider::Github => "x-hub-signature-256",
-            Provider::StandardWebhooks => "webhook-signature",
+            _ => "webhook-signature",
         };
         let gate = Gate::sample(provider);
         let mut signature = gate.headers[name].as_bytes().to_vec();

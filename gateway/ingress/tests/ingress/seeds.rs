@@ -17,11 +17,13 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn requests_keep_their_promises_and_the_good_ones_open() {
-    for provider in Provider::ALL {
+    // The providers of which there are recordings.
+    for provider in [Provider::Slack, Provider::Github, Provider::StandardWebhooks] {
         let seeds = seeds(provider.as_str());
         assert!(!seeds.is_empty());
         let keys = Keys {
             signing: vec![crate::gate::key(replay::key(provider))],
+            verify: None,
         };
         let scheme = Scheme::new(provider, &Default::default()).unwrap();
         for (name, file) in seeds {

@@ -5,7 +5,7 @@ use tollgate_config::manifest::Provider::{self, Github, Slack, StandardWebhooks}
 use tollgate_ingress::{Opened, replay, sign};
 
 fn sent(provider: Provider, payload: &[u8], id: Option<&str>) -> Gate {
-    let signed = sign::sign(provider, payload, &key(replay::key(provider)), NOW, id).unwrap();
+    let signed = sign::sign(provider, payload, &key(replay::signing_key(provider)), NOW, id).unwrap();
     let mut gate = Gate::with(provider, payload);
     (gate.headers, gate.body) = (signed.headers, signed.body);
     gate
@@ -52,7 +52,8 @@ fn only_the_id_of_a_slack_event_changes() {
 
 #[test]
 fn as_it_is_means_as_it_is() {
-    for provider in Provider::ALL {
+    // Linear's clock stands in the body: it is always the present one.
+    for provider in Provider::ALL.into_iter().filter(|provider| *provider != Provider::Linear) {
         let payload = sign::sample(provider).as_bytes();
         assert_eq!(sent(provider, payload, None).body, payload);
         assert_eq!(

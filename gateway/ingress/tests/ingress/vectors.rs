@@ -31,11 +31,14 @@ fn wrong(provider: Provider, vector: &Vector) -> Option<String> {
     let accepted = match Key::new(vector.secret.clone().into_bytes(), None) {
         Err(_) => Err("blank".to_owned()),
         Ok(key) => {
-            let scheme = Scheme::new(provider, &BTreeMap::new()).unwrap();
+            let scheme = Scheme::example(provider);
             match open(
                 &scheme,
                 &recorded.request(),
-                &Keys { signing: vec![key] },
+                &Keys {
+                    signing: vec![key],
+                    verify: None,
+                },
                 UnixTime(vector.now.unwrap_or_default()),
             ) {
                 Ok(_) => Ok(()),
@@ -56,6 +59,8 @@ fn wrong(provider: Provider, vector: &Vector) -> Option<String> {
 fn published_vectors_behave_as_their_sources_say() {
     let files = [
         (Provider::Slack, include_str!("../vectors/slack.json"), 5),
+        (Provider::Stripe, include_str!("../vectors/stripe.json"), 1),
+        (Provider::Bitbucket, include_str!("../vectors/bitbucket.json"), 1),
         (Provider::Github, include_str!("../vectors/github.json"), 3),
         (Provider::StandardWebhooks, include_str!("../vectors/standard-webhooks.json"), 13),
     ];
@@ -77,6 +82,8 @@ fn all_vectors_beside_the_workspace_behave_too() {
     let all: All = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let provider = |vector: &Vector| match vector.provider.as_deref() {
         Some("openai" | "anthropic") => Some(Provider::StandardWebhooks),
+        // Its URL is an option, which this test does not give.
+        Some("twilio") => None,
         name => name.and_then(Provider::from_name),
     };
     let tried: Vec<_> = all.vectors.iter().filter_map(|vector| Some((provider(vector)?, vector))).collect();

@@ -64,5 +64,6 @@ pub(super) fn read(arrival: &Arrival<'_>, form: &Form) -> Result<Verified, Refus
             signed: true,
         }),
         workspace,
+        arrival.request.body.clone(),
     )
 }

@@ -92,6 +92,7 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
             signed: true,
         }),
         workspace,
+        arrival.request.body.clone(),
     )
 }
 

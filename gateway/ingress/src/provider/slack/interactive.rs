@@ -114,7 +114,7 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
         text,
         raw: Arc::from(raw.to_owned()),
     };
-    Verified::new(arrival, draft, id, workspace)
+    Verified::new(arrival, draft, id, workspace, arrival.request.body.clone())
 }
 
 /// `trigger_id`, else the message and the moment of the action, else the view in this state. Requests for choices have none: each keystroke asks anew,

@@ -1,0 +1,91 @@
+//! What code forges have in common: events of their own, made by people whom a comment may mention.
+
+use super::{Arrival, generic};
+use crate::{
+    activity::{Attachment, Draft, Entities, Mention},
+    entity,
+    json::Object,
+    verified::EventId,
+};
+
+/// Not a conversation: every event is a session of its own (DESIGN section 2), by its id, or by its body where it has none.
+pub(super) fn anchor(arrival: &Arrival<'_>, id: Option<&EventId>) -> String {
+    id.map_or_else(|| generic::derived_id(arrival.request.body), |id| id.text.clone())
+}
+
+/// Sets a text that is not empty, and what it points at.
+pub(super) fn say(draft: &mut Draft, text: Option<impl Into<String>>) {
+    let Some(text) = text.map(Into::into).filter(|text: &String| !text.is_empty()) else {
+        return;
+    };
+    draft.entities = Entities {
+        mentions: mentions(&text),
+        urls: entity::urls(&text),
+    };
+    draft.text = Some(text);
+}
+
+/// A member that is an object of which only the id counts.
+pub(super) fn id_in(body: &Object<'_>, member: &str) -> Option<String> {
+    body.object(member)?.id("id").map(|id| id.into_owned())
+}
+
+/// A file of a release.
+pub(super) fn file(name: Option<String>, size: Option<i64>, url: Option<String>) -> Attachment {
+    Attachment {
+        kind: "file",
+        name,
+        mime: None,
+        size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        url,
+        data_inline_b64: None,
+    }
+}
+
+/// `@name`, each once: at the beginning of a word, of letters, digits, `_`, `-` and inner dots.
+fn mentions(text: &str) -> Vec<Mention> {
+    let mut found: Vec<Mention> = Vec::new();
+    let mut before = None;
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    for (at, c) in text.char_indices() {
+        let begins = c == '@' && !before.is_some_and(|c: char| c.is_alphanumeric() || matches!(c, '_' | '/' | '@' | '.' | '-'));
+        before = Some(c);
+        let Some(after) = begins.then(|| text.get(at + 1..)).flatten() else {
+            continue;
+        };
+        // Bitbucket Cloud writes accounts: `@{557058:…}`.
+        if let Some((account, _)) = after.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            if !account.is_empty() && !account.contains(char::is_whitespace) && !found.iter().any(|mention| mention.id == account) {
+                found.push(Mention {
+                    id: account.to_owned(),
+                    name: None,
+                    text: format!("@{{{account}}}"),
+                });
+            }
+            continue;
+        }
+        let end = after.find(|c| !inner(c)).unwrap_or(after.len());
+        let name = after.get(..end).unwrap_or_default().trim_end_matches(['.', '-']);
+        if !name.is_empty() && !found.iter().any(|mention| mention.id == name) {
+            found.push(Mention {
+                id: name.to_owned(),
+                name: None,
+                text: format!("@{name}"),
+            });
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mentions_are_names_at_the_beginning_of_words() {
+        let names = |text| mentions(text).into_iter().map(|mention| mention.id).collect::<Vec<_>>();
+        assert_eq!(names("@ada, ask (@bob.b-1). @ada"), ["ada", "bob.b-1"]);
+        assert_eq!(names("@{557058:1-a} and @{} @{a b} @{"), ["557058:1-a"]);
+        assert!(names("ada@example.com https://a.example/@x @ @- @@").is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! What Teams sends: an activity of the Bot Framework (github.com/microsoft/botframework-sdk, `botframework-activity.md`).
+
+use super::FACTS;
+use crate::{
+    Opened, Refusal,
+    activity::{Attachment, Button, Entities, Kind, Mention, ProviderIds},
+    entity,
+    json::Object,
+    moment,
+    provider::{Arrival, generic},
+};
+use serde_json::{Value, value::RawValue};
+use std::borrow::Cow;
+
+/// Who is a bot has an id that begins so; people's begin with `29:`.
+const BOT: &str = "28:";
+
+/// A file that somebody shared: its address stands in the content.
+const DOWNLOAD: &str = "application/vnd.microsoft.teams.file.download.info";
+
+/// Cards are no files.
+const CARD: &str = "application/vnd.microsoft.card.";
+
+/// What stands in a thread's conversation behind the channel.
+const THREAD: &str = ";messageid=";
+
+/// Members that an answer needs, shown in `channel_data` where they are present.
+const SHOWN: [&str; 5] = ["serviceUrl", "replyToId", "channelId", "name", "textFormat"];
+
+pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let (raw, body) = generic::object(arrival)?;
+    let name = body
+        .text("type")
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| Refusal::unparsable("the activity has no type"))?;
+    let kind = kind(&name, &body);
+    let object = |member: &str| body.object(member).unwrap_or_default();
+    let (from, conversation, channel) = (object("from"), object("conversation"), object("channelData"));
+    let of_channel = |member: &str| channel.object(member).and_then(|found| own(found.id("id")));
+    let talk = own(conversation.id("id"));
+    let tenant = of_channel("tenant").or_else(|| own(conversation.id("tenantId")));
+    let user = own(from.id("id"));
+    let id = own(body.id("id"));
+
+    let mut draft = generic::draft(arrival, &FACTS, kind, Some(&name), raw);
+    draft.ids = ProviderIds {
+        team_id: of_channel("team"),
+        workspace_id: tenant.clone(),
+        thread_id: talk.clone().filter(|talk| talk.contains(THREAD)),
+        channel_id: of_channel("channel"),
+        user_id: user.clone(),
+        message_id: if matches!(kind, Kind::Action | Kind::Reaction) {
+            own(body.id("replyToId"))
+        } else {
+            id.clone()
+        },
+        event_id: id.clone(),
+        conversation_id: talk,
+    };
+    let ids = &draft.ids;
+    let anchor = [&ids.conversation_id, &ids.channel_id, &ids.user_id].into_iter().flatten().next();
+    draft.anchor = anchor.cloned().unwrap_or_default();
+    draft.user = user;
+    draft.timestamp = body
+        .text("timestamp")
+        .and_then(|at| moment::rfc3339(&at))
+        .unwrap_or(draft.timestamp);
+    draft.locale = own(body.text("locale"));
+    draft.text = own(body.text("text"));
+    draft.entities = entities(draft.text.as_deref(), &body);
+    draft.attachments = body.objects("attachments").filter_map(|found| file(&found)).collect();
+    draft.buttons = match body.raw("value").filter(|_| kind == Kind::Action) {
+        Some(value) => vec![sent_back(value, &name)],
+        None => body.objects("attachments").flat_map(|card| offered(&card)).collect(),
+    };
+    draft.metadata.bot = from.text("role").as_deref() == Some("bot") || from.id("id").is_some_and(|id| id.starts_with(BOT));
+    for member in SHOWN {
+        if let Some(value) = body.id(member) {
+            draft.channel_data.insert(member.to_owned(), Value::from(value));
+        }
+    }
+    generic::deliver(arrival, draft, generic::signed("activity", id), tenant)
+}
+
+fn kind(name: &str, body: &Object<'_>) -> Kind {
+    let has = |member: &str| body.raw(member).is_some_and(|value| value.get() != "null");
+    match name {
+        // A card that is sent back is a message without a text.
+        "message" if has("value") && !has("text") => Kind::Action,
+        "message" => Kind::Message,
+        "messageUpdate" => Kind::Edit,
+        "messageDelete" => Kind::Deletion,
+        "messageReaction" => Kind::Reaction,
+        "conversationUpdate" | "contactRelationUpdate" | "installationUpdate" => Kind::Membership,
+        "invoke" => Kind::Action,
+        _ => Kind::Event,
+    }
+}
+
+/// Mentions stand beside the text, addresses in it.
+fn entities(text: Option<&str>, body: &Object<'_>) -> Entities {
+    let mut found = Entities {
+        urls: text.map(entity::urls).unwrap_or_default(),
+        ..Entities::default()
+    };
+    for mention in body
+        .objects("entities")
+        .filter(|entity| entity.text("type").as_deref() == Some("mention"))
+    {
+        let who = mention.object("mentioned").unwrap_or_default();
+        let Some(id) = who.id("id") else { continue };
+        let mention = Mention {
+            id: id.into_owned(),
+            name: who.text("name").map(Cow::into_owned),
+            text: mention.text("text").map(Cow::into_owned).unwrap_or_default(),
+        };
+        if !found.mentions.contains(&mention) {
+            found.mentions.push(mention);
+        }
+    }
+    found
+}
+
+/// A file. The message's own text in HTML stands among them, and so do cards.
+fn file(file: &Object<'_>) -> Option<Attachment> {
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let mime = own(file.text("contentType"));
+    let declared = mime.as_deref().unwrap_or_default();
+    let content = file.object("content").unwrap_or_default();
+    let url = own(if declared == DOWNLOAD { content.text("downloadUrl") } else { None }.or_else(|| file.text("contentUrl")));
+    if declared.starts_with(CARD) || url.is_none() {
+        return None;
+    }
+    let kind = match declared.split('/').next() {
+        Some("image") => "image",
+        Some("audio") => "audio",
+        Some("video") => "video",
+        _ => "file",
+    };
+    Some(Attachment {
+        kind,
+        name: own(file.text("name")),
+        mime,
+        size: 0,
+        url,
+        data_inline_b64: None,
+    })
+}
+
+/// Buttons of a card: `buttons` of the older ones, `actions` of adaptive ones.
+fn offered(card: &Object<'_>) -> Vec<Button> {
+    let content = card.object("content").unwrap_or_default();
+    let text = |button: &Object<'_>, member: &str| button.text(member).map(Cow::into_owned).unwrap_or_default();
+    let button = |button: Object<'_>| {
+        let sends = ["value", "url"]
+            .into_iter()
+            .find_map(|member| button.text(member))
+            .map(Cow::into_owned);
+        let data = || button.raw("data").map(|data| data.get().to_owned());
+        Button {
+            id: text(&button, "id"),
+            title: text(&button, "title"),
+            payload: sends.or_else(data).unwrap_or_default(),
+        }
+    };
+    let all: Vec<_> = content.objects("buttons").chain(content.objects("actions")).collect();
+    all.into_iter().map(button).collect()
+}
+
+/// What a card sent back, as JSON.
+fn sent_back(value: &RawValue, name: &str) -> Button {
+    let members = Object::read(value).unwrap_or_default();
+    let id = ["actionId", "id", "verb"].into_iter().find_map(|member| members.id(member));
+    let id = id.map(Cow::into_owned).unwrap_or_default();
+    Button {
+        title: if id.is_empty() { name.to_owned() } else { id.clone() },
+        id,
+        payload: value.get().to_owned(),
+    }
+}
