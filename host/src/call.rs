@@ -192,7 +192,7 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
         return outcome;
     }
     let rest = revision.slow(async move { poll_fn(|cx| running.poll(cx)).await });
-    rest.await.unwrap_or_else(|error| Err(error))
+    rest.await.unwrap_or_else(Err)
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.

@@ -15,7 +15,7 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamError},
 };
 
-/// Bytes of logging of one call, both streams together: a long backtrace fits.
+/// Bytes of logging of one call, for each of its two streams: a long backtrace fits.
 const MAX_BYTES: usize = 16 << 10;
 /// Bytes of one line; a longer one is cut into several.
 const MAX_LINE: usize = 4 << 10;

@@ -9,7 +9,7 @@ fn a_wrong_command_line_is_status_2_and_says_why() {
         (&["serv", "--config", "x"], "serve"),
         (&["check"], "<FILE>"),
         (&["pack", "verify", "x"], "--key"),
-        (&["explain", "--provider", "slak", "x"], "slack, github"),
+        (&["explain", "--provider", "slak", "x"], "slack, telegram"),
         (&["explain", "--provider", "slack", "x"], "--secret"),
         (
             &["explain", "--provider", "slack", "--secret", "env://S", "--now", "soon", "x"],
@@ -132,5 +132,34 @@ fn providers_are_those_that_are_built() {
         .iter()
         .map(|row| row["provider"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["slack", "github", "standard-webhooks"]);
+    assert_eq!(
+        names,
+        [
+            "slack",
+            "telegram",
+            "teams-outgoing",
+            "webex",
+            "github",
+            "gitlab",
+            "gitea",
+            "bitbucket",
+            "stripe",
+            "shopify",
+            "twilio",
+            "discord",
+            "standard-webhooks",
+            "zoom",
+            "linear",
+            "hmac"
+        ]
+    );
+    for row in rows.as_array().unwrap() {
+        let options = row["options"].as_array().unwrap();
+        assert!(
+            options.iter().any(|option| option["key"] == "raw" && option["required"] == false),
+            "{row}"
+        );
+    }
+    let text = tollgate(["providers"]).run().out;
+    assert!(text.contains("\nOPTIONS\n") && text.contains("public_url"), "{text}");
 }
