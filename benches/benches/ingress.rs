@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use tollgate_config::{TenantId, manifest::Provider};
-use tollgate_ingress::{Key, Keys, Opened, Scheme, open, recorded::Recorded, replay, sign};
+use tollgate_ingress::{Deliveries, Key, Keys, Opened, Scheme, open, recorded::Recorded, replay, sign};
 
 fn opening(criterion: &mut Criterion) {
     let tenant = TenantId::new("acme").expect("an id");
@@ -14,16 +14,14 @@ fn opening(criterion: &mut Criterion) {
         let signing = Key::new(replay::signing_key(provider).into(), None).expect("a key");
         let signed = sign::sign(provider, sign::sample(provider).as_bytes(), &signing, replay::NOW, Some("msg_1")).expect("a payload");
         let recorded = Recorded::made(&signed);
-        let keys = Keys {
-            signing: vec![key],
-            verify: None,
-        };
+        let keys = Keys::signed_by(vec![key]);
         let mut group = criterion.benchmark_group(provider.as_str());
         group.throughput(Throughput::Bytes(recorded.body.len() as u64));
         group.bench_function("open", |bencher| {
             bencher.iter(|| open(&scheme, black_box(&recorded.request()), &keys, replay::NOW).expect("verified"))
         });
-        let Opened::Deliveries(events) = open(&scheme, &recorded.request(), &keys, replay::NOW).expect("verified") else {
+        let Opened::Deliveries(Deliveries { events, .. }) = open(&scheme, &recorded.request(), &keys, replay::NOW).expect("verified")
+        else {
             continue;
         };
         let Some(event) = events.first() else { continue };

@@ -75,7 +75,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
                     entry.reached(End::Handshake);
                     return Ok(respond::handshake(answer));
                 }
-                Opened::Deliveries(mut deliveries) => match (deliveries.pop(), deliveries.len()) {
+                Opened::Deliveries(mut deliveries) => match (deliveries.events.pop(), deliveries.events.len()) {
                     (Some(delivery), 0) => (
                         Entrant::Verified {
                             endpoint,
@@ -136,7 +136,7 @@ fn open(endpoint: &Endpoint, head: &Head, body: &Bytes, now: SystemTime) -> Resu
         UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX)),
     );
     if let Ok(Opened::Deliveries(deliveries)) = &opened {
-        for delivery in deliveries {
+        for delivery in &deliveries.events {
             endpoint.counters.opened_by(delivery.matched_key());
         }
     }

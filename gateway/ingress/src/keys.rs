@@ -58,6 +58,16 @@ pub struct Keys {
     pub verify: Option<Key>,
 }
 
+impl Keys {
+    /// Verification keys alone.
+    pub fn signed_by(signing: Vec<Key>) -> Self {
+        Self {
+            signing,
+            ..Self::default()
+        }
+    }
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "test data")]
 mod tests {
@@ -69,13 +79,7 @@ mod tests {
         assert!(key.is_live(UnixTime(10)) && !key.is_live(UnixTime(11)));
         assert!(Key::new(b"hunter2".to_vec(), None).unwrap().is_live(UnixTime(i64::MAX)));
         assert_eq!(
-            format!(
-                "{:?}",
-                Keys {
-                    signing: vec![key],
-                    verify: None
-                }
-            ),
+            format!("{:?}", Keys::signed_by(vec![key])),
             "Keys { signing: [[redacted]], verify: None }"
         );
         for blank in ["", " ", "\r\n\t"] {

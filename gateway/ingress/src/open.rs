@@ -22,8 +22,58 @@ pub struct Request<'a> {
 pub enum Opened {
     /// The provider checks that we are who we say; answer this, run nothing.
     Handshake(Answer),
-    /// Events, at least one.
-    Deliveries(Vec<Verified>),
+    /// Events, and what shall not run; together at least one.
+    Deliveries(Deliveries),
+}
+
+/// What stood in one request, in its order.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    /// Each is run.
+    pub events: Vec<Verified>,
+    /// Verified, acknowledged, and not run.
+    pub dropped: Vec<Dropped>,
+}
+
+impl Deliveries {
+    /// One event.
+    pub(crate) fn one(event: Verified) -> Self {
+        Self {
+            events: vec![event],
+            dropped: Vec::new(),
+        }
+    }
+}
+
+/// A verified event that no worker shall see. A refusal would be retried for days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dropped {
+    /// Why.
+    pub reason: DropReason,
+    /// The provider's id of the event, visible ASCII, where it has one.
+    pub event_id: Option<String>,
+}
+
+/// Why an event is not run, as a stable code for logs and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DropReason {
+    /// The bot's own message came back to it: answering it makes a loop.
+    OwnMessage,
+    /// The endpoint is for the provider's other mode (live or test).
+    OtherMode,
+}
+
+impl DropReason {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OwnMessage, Self::OtherMode];
+
+    /// The code, as logs, metrics and `tollgate explain` show it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::OwnMessage => "own_message",
+            Self::OtherMode => "other_mode",
+        }
+    }
 }
 
 /// An answer that the provider's protocol fixes.

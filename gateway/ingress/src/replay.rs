@@ -2,7 +2,7 @@
 //!
 //! Both return what went wrong instead of panicking, so that a target is one call and one `unwrap`.
 
-use crate::{Key, Keys, Opened, Scheme, UnixTime, open, recorded::Recorded, sign};
+use crate::{Deliveries, Key, Keys, Opened, Scheme, UnixTime, open, recorded::Recorded, sign};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tollgate_config::{TenantId, manifest::Provider};
@@ -91,13 +91,7 @@ pub fn payload(body: &[u8]) -> Result<(), String> {
 fn gate(provider: Provider) -> Result<(Scheme, Keys), String> {
     let scheme = Scheme::example(provider);
     let key = Key::new(key(provider).into(), None).map_err(|error| error.to_string())?;
-    Ok((
-        scheme,
-        Keys {
-            signing: vec![key],
-            verify: None,
-        },
-    ))
+    Ok((scheme, Keys::signed_by(vec![key])))
 }
 
 fn kept(opened: &Opened) -> Result<(), String> {
@@ -105,8 +99,10 @@ fn kept(opened: &Opened) -> Result<(), String> {
     match opened {
         Opened::Handshake(answer) if matches!(answer.status, 200 | 204) => Ok(()),
         Opened::Handshake(answer) => Err(format!("a handshake is answered {}", answer.status)),
-        Opened::Deliveries(events) if events.is_empty() => Err("no events in an accepted request".to_owned()),
-        Opened::Deliveries(events) => events.iter().try_for_each(|event| {
+        Opened::Deliveries(Deliveries { events, dropped }) if events.is_empty() && dropped.is_empty() => {
+            Err("no events in an accepted request".to_owned())
+        }
+        Opened::Deliveries(Deliveries { events, .. }) => events.iter().try_for_each(|event| {
             let json = serde_json::to_string(&event.activity(&tenant)).map_err(|error| error.to_string())?;
             let members: BTreeMap<String, Box<serde_json::value::RawValue>> =
                 serde_json::from_str(&json).map_err(|error| error.to_string())?;

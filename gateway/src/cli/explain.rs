@@ -158,7 +158,7 @@ fn keys(provider: Provider, references: &[String]) -> Result<Option<Keys>, Failu
             Secret::Blank => return Ok(None),
         }
     }
-    Ok(Some(Keys { signing, verify: None }))
+    Ok(Some(Keys::signed_by(signing)))
 }
 
 /// `--set OPTION=VALUE`, with values as the manifest has them.

@@ -2,12 +2,12 @@
 
 use super::{Arrival, Facts, kept, plain, shown_headers};
 use crate::{
-    Opened, Refusal, Verified,
+    Deliveries, DropReason, Dropped, Opened, Refusal, Verified,
     activity::{Draft, Entities, Kind, Metadata, ProviderIds},
     clock, field,
     form::Form,
     json::{self, Object},
-    sign,
+    session, sign,
     verified::EventId,
 };
 use bytes::Bytes;
@@ -68,7 +68,23 @@ pub(super) fn finished(
 
 /// One event, which is the whole body.
 pub(super) fn deliver(arrival: &Arrival<'_>, draft: Draft, id: Option<EventId>, account: Option<String>) -> Result<Opened, Refusal> {
-    finished(arrival, draft, id, account, arrival.request.body.clone()).map(|event| Opened::Deliveries(vec![event]))
+    finished(arrival, draft, id, account, arrival.request.body.clone()).map(one)
+}
+
+/// A request that was this one event.
+pub(super) fn one(event: Verified) -> Opened {
+    Opened::Deliveries(Deliveries::one(event))
+}
+
+/// A request that was one event, which shall not run.
+pub(super) fn dropped(reason: DropReason, id: Option<&EventId>) -> Opened {
+    Opened::Deliveries(Deliveries {
+        events: Vec::new(),
+        dropped: vec![Dropped {
+            reason,
+            event_id: id.map(|id| session::visible(&id.text)),
+        }],
+    })
 }
 
 /// An id that stands in the signed body.

@@ -3,7 +3,7 @@
 //! Nothing signed has a clock, and neither the event's name nor the delivery's id is signed: the body's mark counts beside the id's, and `ping` is
 //! believed only of a body that is one.
 
-use super::{Arrival, Facts, Opener, POST, shown_headers};
+use super::{Arrival, Facts, Opener, POST, generic, shown_headers};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Draft, Entities, Kind, Metadata, ProviderIds},
@@ -76,7 +76,7 @@ impl Opener for Github {
         if event == Some("ping") && is_ping(&body) {
             return Ok(Opened::Handshake(Answer::empty()));
         }
-        delivery(arrival, raw, &body, event).map(|verified| Opened::Deliveries(vec![verified]))
+        delivery(arrival, raw, &body, event).map(generic::one)
     }
 
     fn sample(&self) -> &'static str {

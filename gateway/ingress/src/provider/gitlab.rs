@@ -73,7 +73,7 @@ impl Opener for Gitlab {
         // Here, and not there: the names that Svix has for the same headers are not GitLab's.
         field::required(request.headers, SIGNATURE, Reason::MissingSignature, Reason::BadSignature)?;
         let (places, signing): (Vec<_>, Vec<_>) = keys.signing.iter().cloned().enumerate().filter(|(_, key)| is_signing(key)).unzip();
-        let proof = StandardWebhooks.verify(request, &Keys { signing, verify: None }, scheme, now)?;
+        let proof = StandardWebhooks.verify(request, &Keys::signed_by(signing), scheme, now)?;
         let place = places.get(proof.matched_key()).copied();
         Ok(proof.counted_at(place.unwrap_or_default()))
     }

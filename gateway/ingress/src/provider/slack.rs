@@ -9,7 +9,7 @@ mod event;
 mod interactive;
 mod outgoing;
 
-use super::{Arrival, Facts, Opener, POST, shown_headers};
+use super::{Arrival, Facts, Opener, POST, generic, shown_headers};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Kind, Metadata},
@@ -90,7 +90,7 @@ fn signature(key: &Key, timestamp: &str, body: &[u8]) -> Option<[u8; 32]> {
 }
 
 fn one(event: Result<Verified, Refusal>) -> Result<Opened, Refusal> {
-    event.map(|event| Opened::Deliveries(vec![event]))
+    event.map(generic::one)
 }
 
 fn valid(text: &[u8]) -> Result<&RawValue, Refusal> {

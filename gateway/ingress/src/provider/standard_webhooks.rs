@@ -2,7 +2,7 @@
 //!
 //! Id and time are signed, so the id alone is the dedupe mark. OpenAI, Anthropic and others send this.
 
-use super::{Arrival, Facts, KeyError, Opener, POST, kept, plain, shown_headers};
+use super::{Arrival, Facts, KeyError, Opener, POST, generic, kept, plain, shown_headers};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
     activity::{Draft, Entities, Kind, Metadata, ProviderIds},
@@ -153,13 +153,7 @@ impl Opener for StandardWebhooks {
             text: id.to_owned(),
             signed: true,
         };
-        Ok(Opened::Deliveries(vec![Verified::new(
-            arrival,
-            draft,
-            Some(id),
-            None,
-            arrival.request.body.clone(),
-        )?]))
+        Verified::new(arrival, draft, Some(id), None, arrival.request.body.clone()).map(generic::one)
     }
 
     fn check_key(&self, key: &Key) -> Result<Option<&'static str>, KeyError> {

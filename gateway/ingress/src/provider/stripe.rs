@@ -7,13 +7,12 @@
 
 use super::{Arrival, Facts, KeyError, Opener, POST, generic};
 use crate::{
-    Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
+    DropReason, Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
     activity::Kind,
     clock, field,
     json::{self, Object},
     mac::{self, Proof},
     moment,
-    open::Answer,
     scheme::{OptionKind, OptionSpec, RAW, SameBody},
     sign::{self, SignError, Signed},
 };
@@ -89,7 +88,7 @@ impl Opener for Stripe {
         if let Some(wanted) = arrival.scheme.given_flag(LIVEMODE.key) {
             let found = livemode.ok_or_else(|| Refusal::unparsable("the event does not say its `livemode`"))?;
             if found != wanted {
-                return Ok(Opened::Handshake(Answer::empty()));
+                return Ok(generic::dropped(DropReason::OtherMode, generic::signed("event", Some(id)).as_ref()));
             }
         }
         // A connected account's; of the newer, thin events it is the context.

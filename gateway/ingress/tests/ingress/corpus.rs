@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{fs, path::PathBuf};
 use tollgate_config::manifest::Provider;
-use tollgate_ingress::{Opened, Reason, replay};
+use tollgate_ingress::{Deliveries, Opened, Reason, replay};
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let Some(folder) = shared(&format!("corpus/{folder}")) else {
@@ -29,7 +29,7 @@ pub(crate) fn run(provider: Provider, folder: &str, only: &str) -> (usize, usize
         replay::payload(&body).unwrap();
         match Gate::with(provider, &body).open() {
             Ok(Opened::Handshake(_)) => handshakes += 1,
-            Ok(Opened::Deliveries(events)) => {
+            Ok(Opened::Deliveries(Deliveries { events, .. })) => {
                 for event in &events {
                     assert_eq!(schema::wrong(&activity(event)), Vec::<String>::new(), "{name}");
                 }

@@ -7,7 +7,9 @@ use tollgate_config::{
     Place, TenantId,
     manifest::{OptionValue, Provider, Scalar},
 };
-use tollgate_ingress::{Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified, open, replay, sign};
+use tollgate_ingress::{
+    Deliveries, DropReason, Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified, open, replay, sign,
+};
 
 /// The clock of the tests.
 pub(crate) const NOW: UnixTime = replay::NOW;
@@ -28,10 +30,7 @@ impl Gate {
     pub(crate) fn with(provider: Provider, payload: &[u8]) -> Self {
         let key = key(replay::key(provider));
         let signed = sign::sign(provider, payload, &self::key(replay::signing_key(provider)), NOW, None).unwrap();
-        let keys = Keys {
-            signing: vec![key],
-            verify: None,
-        };
+        let keys = Keys::signed_by(vec![key]);
         Self {
             provider,
             keys,
@@ -120,8 +119,16 @@ impl Gate {
     /// The one event that it is.
     pub(crate) fn event(&self) -> Verified {
         match self.open() {
-            Ok(Opened::Deliveries(mut events)) if events.len() == 1 => events.remove(0),
+            Ok(Opened::Deliveries(Deliveries { mut events, .. })) if events.len() == 1 => events.remove(0),
             other => panic!("not one event: {other:?}"),
+        }
+    }
+
+    /// Why the one thing that it is shall not run.
+    pub(crate) fn dropped(&self) -> DropReason {
+        match self.open() {
+            Ok(Opened::Deliveries(Deliveries { events, dropped })) if events.is_empty() && dropped.len() == 1 => dropped[0].reason,
+            other => panic!("not one thing dropped: {other:?}"),
         }
     }
 }

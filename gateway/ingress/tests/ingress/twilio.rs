@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tollgate_config::manifest::Provider::Twilio;
-use tollgate_ingress::{Keys, Opened, Reason, Refusal, Request, Scheme, replay, sign};
+use tollgate_ingress::{Deliveries, Keys, Opened, Reason, Refusal, Request, Scheme, replay, sign};
 
 const SIGNATURE: &str = "x-twilio-signature";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -49,10 +49,7 @@ impl Call {
 
     fn open(&self) -> Result<Opened, Refusal> {
         let options = Gate::sample(Twilio).option("public_url", self.public_url).options;
-        let keys = Keys {
-            signing: vec![key("12345")],
-            verify: None,
-        };
+        let keys = Keys::signed_by(vec![key("12345")]);
         let body = self.body.clone().into();
         let request = Request {
             method: &self.method,
@@ -69,7 +66,7 @@ impl Call {
 
     fn seen(&self) -> Value {
         match self.open() {
-            Ok(Opened::Deliveries(events)) => activity(&events[0]),
+            Ok(Opened::Deliveries(Deliveries { events, .. })) => activity(&events[0]),
             other => panic!("{other:?}"),
         }
     }

@@ -35,10 +35,7 @@ fn wrong(provider: Provider, vector: &Vector) -> Option<String> {
             match open(
                 &scheme,
                 &recorded.request(),
-                &Keys {
-                    signing: vec![key],
-                    verify: None,
-                },
+                &Keys::signed_by(vec![key]),
                 UnixTime(vector.now.unwrap_or_default()),
             ) {
                 Ok(_) => Ok(()),

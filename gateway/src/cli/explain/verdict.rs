@@ -6,7 +6,7 @@ use crate::{
 };
 use serde::Serialize;
 use tollgate_config::TenantId;
-use tollgate_ingress::{Activity, Keys, Opened, Refusal, Request, Scheme, UnixTime, Verified, open};
+use tollgate_ingress::{Activity, Deliveries, Keys, Opened, Refusal, Request, Scheme, UnixTime, open};
 
 /// What an accepted delivery is answered with when its worker is content.
 const ACCEPTED: u16 = 200;
@@ -20,7 +20,7 @@ const BODY_TOO_LARGE: u16 = 413;
 /// What the gate makes of a request. Speaks of verification alone: what is verified and cannot be parsed is accepted, with the parser's
 /// error beside it.
 pub(super) enum Verdict {
-    Accept(Vec<Verified>),
+    Accept(Deliveries),
     Unparsable { code: u16, detail: String },
     Handshake(u16),
     Reject { code: u16, reason: &'static str, detail: String },
@@ -89,7 +89,12 @@ impl Verdict {
         match self {
             Self::Reject { reason, detail, .. } => text.push_str(&format!(": {reason}: {detail}")),
             Self::Unparsable { detail, .. } => text.push_str(&format!(": verified, but cannot be parsed: {detail}")),
-            Self::Accept(_) | Self::Handshake(_) => (),
+            Self::Accept(deliveries) => {
+                for dropped in &deliveries.dropped {
+                    text.push_str(&format!("\nacknowledged and not run: {}", dropped.reason.code()));
+                }
+            }
+            Self::Handshake(_) => (),
         }
         for activity in &told.activities {
             let activity = serde_json::to_string_pretty(activity).map_err(|error| Failure::new("internal", error.to_string()))?;
@@ -109,8 +114,10 @@ impl Verdict {
         };
         match self {
             Self::Accept(deliveries) => {
-                let activities = deliveries.iter().map(|delivery| delivery.activity(tenant)).collect();
+                let activities = deliveries.events.iter().map(|delivery| delivery.activity(tenant)).collect();
                 Told {
+                    // Why nothing, or less than all, would run.
+                    reason: deliveries.dropped.first().map(|dropped| dropped.reason.code()),
                     activities,
                     ..told("accept", ACCEPTED)
                 }
