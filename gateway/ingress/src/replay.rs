@@ -170,7 +170,11 @@ fn signed_and_opened(provider: Provider, body: &[u8]) -> Result<Option<Signed>, 
     Ok(Some(signed))
 }
 
-fn gate(provider: Provider) -> Result<(Scheme, Keys), String> {
+/// The endpoint of all seeds: a provider's examples of its options, and [`key`].
+///
+/// # Errors
+/// When that key is not of the provider's form.
+pub fn gate(provider: Provider) -> Result<(Scheme, Keys), String> {
     let scheme = Scheme::example(provider);
     let key = Key::new(key(provider).into(), None).map_err(|error| error.to_string())?;
     Ok((scheme, Keys::signed_by(vec![key])))
