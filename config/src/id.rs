@@ -95,6 +95,10 @@ id!(
     DeploymentId
 );
 id!(
+    /// A deployment's name for one of its secrets.
+    SecretName
+);
+id!(
     /// An immutable snapshot of a deployment.
     RevisionId
 );

@@ -18,7 +18,7 @@ mod tree;
 pub mod unit;
 
 pub use error::{ManifestError, ManifestErrors};
-pub use id::{DeploymentId, EndpointId, EnvId, RevisionId, TeamId, TenantCtx, TenantId};
+pub use id::{DeploymentId, EndpointId, EnvId, RevisionId, SecretName, TeamId, TenantCtx, TenantId};
 pub use manifest::Environment;
 pub use place::Place;
 pub use reference::SecretRef;

@@ -21,7 +21,8 @@ pub use storage::{JOURNAL_NAME, STORE_PATH};
 
 use crate::{
     BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
-    pattern::{HostPattern, IpNet, PathPrefix},
+    id::SecretName,
+    pattern::{HostPattern, IpNet, OutboundRule, PathPrefix},
 };
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -337,6 +338,10 @@ pub struct Deployment {
     pub limits: Limits,
     /// What `wasi:config/store` answers.
     pub config: BTreeMap<String, String>,
+    /// Where its workers may call out to; empty: nowhere.
+    pub allow_outbound: Vec<OutboundRule>,
+    /// Secrets that its workers may use, by the name that they say.
+    pub secrets: BTreeMap<SecretName, SecretRef>,
     /// Where it stands.
     pub place: Place,
 }

@@ -5,13 +5,14 @@ use super::{
     context::{Context, Located},
     endpoint::{pattern, prefix},
     keys::SCALAR,
-    limits,
+    limits, listener,
     value::{Fields, Value},
 };
 use crate::{
-    BasisPoints, DeploymentId, RevisionId, TenantId,
-    pattern::{HostPattern, PathPrefix},
-    report::{hint, shown},
+    BasisPoints, DeploymentId, RevisionId, SecretName, SecretRef, TenantId,
+    pattern::{HostPattern, OutboundRule, PathPrefix},
+    reference,
+    report::{At, hint, shown},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -61,10 +62,10 @@ fn deployment(value: &Value<'_>, context: &mut Context) -> Draft {
         Some(value) => limits::read(&value, context),
         None => Some(Limits::default()),
     };
-    let outbound = outbound(&fields, context);
+    let allow_outbound = outbound(&fields, context);
+    let secrets = secrets(&fields, context);
     let config = config(&fields, context);
     let whole = (|| {
-        outbound?;
         Some(Deployment {
             id: id.as_ref()?.value.clone(),
             tenant: tenant.as_ref()?.value.clone(),
@@ -73,6 +74,8 @@ fn deployment(value: &Value<'_>, context: &mut Context) -> Draft {
             traffic: traffic?,
             limits: limits?,
             config: config?,
+            allow_outbound: allow_outbound?,
+            secrets: secrets?,
             place: context.report.place(&value.at),
         })
     })();
@@ -186,18 +189,61 @@ fn traffic(fields: &Fields<'_>, revisions: Option<&[Revision]>, context: &mut Co
     sound.then_some(traffic)
 }
 
-fn outbound(fields: &Fields<'_>, context: &mut Context) -> Option<()> {
+/// Entries of one `allow_outbound`: each call out is compared with all of them.
+const MAX_OUTBOUND: usize = 256;
+/// Secrets of one deployment; each is held in memory for as long as the gateway runs.
+const MAX_SECRETS: usize = 64;
+
+fn outbound(fields: &Fields<'_>, context: &mut Context) -> Option<Vec<OutboundRule>> {
     let Some(value) = fields.get("allow_outbound") else {
-        return Some(());
+        return Some(Vec::new());
     };
-    if value.list(context)?.is_empty() {
-        return Some(());
+    let items = value.list(context)?;
+    if items.len() > MAX_OUTBOUND {
+        return value.refuse_with(
+            format!("found {} entries, at most {MAX_OUTBOUND} are read", items.len()),
+            None,
+            context,
+        );
     }
-    value.refuse_with(
-        "`allow_outbound` is not built yet: workers cannot call out",
-        "leave it out, or empty".to_owned(),
-        context,
-    )
+    let accepted = "`scheme://host[:port]`, such as `https://slack.com`, `https://*.example.com:8443`, `http://127.0.0.1:9000`";
+    let rules: Vec<_> = items
+        .iter()
+        .map(|item| item.accepting(accepted).parse(OutboundRule::parse, context))
+        .collect();
+    rules.into_iter().collect()
+}
+
+fn secrets(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<SecretName, SecretRef>> {
+    let Some(value) = fields.get("secrets") else {
+        return Some(BTreeMap::new());
+    };
+    let entries = value.entries(reference::ACCEPTED, context)?;
+    if entries.len() > MAX_SECRETS {
+        return value.refuse_with(
+            format!("found {} secrets, at most {MAX_SECRETS} are kept", entries.len()),
+            None,
+            context,
+        );
+    }
+    let secrets: Vec<_> = entries
+        .into_iter()
+        .map(|(name, entry)| {
+            // What stands here may be the secret itself, so no name is shown: the line and column say which it is.
+            let at = |at: &At| At {
+                path: value.at.path.clone(),
+                ..at.clone()
+            };
+            let read = SecretName::new(name.value);
+            if read.is_err() {
+                let help = "accepted: 1 to 64 ASCII letters, digits, `.`, `_`, `-`".to_owned();
+                context.report.add(&at(&name.at), "this is no name of a secret", Some(help));
+            }
+            let reference = listener::reference(&entry.at_path(&value.at.path), context);
+            Some((read.ok()?, reference?))
+        })
+        .collect();
+    secrets.into_iter().collect()
 }
 
 fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, String>> {

@@ -102,6 +102,17 @@ impl<'n> Value<'n> {
         }
     }
 
+    /// The same value, told by the path of what it stands under.
+    pub(super) fn at_path(&self, path: &str) -> Self {
+        Self {
+            at: At {
+                path: path.to_owned(),
+                ..self.at.clone()
+            },
+            ..*self
+        }
+    }
+
     /// Whether it is a mapping.
     pub(super) fn is_map(&self) -> bool {
         matches!(self.node.kind, Kind::Map(_))

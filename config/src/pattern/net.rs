@@ -57,6 +57,17 @@ impl IpNet {
         }
     }
 
+    /// This address alone.
+    pub fn of(address: IpAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { address, prefix }
+    }
+
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether the address lies in it. An IPv4 address that came over an IPv6 socket (`::ffff:10.0.0.1`) counts as itself.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = if self.address.is_ipv4() { address.to_canonical() } else { address };

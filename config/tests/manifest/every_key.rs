@@ -25,7 +25,7 @@ fn everything() -> Value {
         }],
         "deployments": [{
             "id": "d", "tenant": "acme", "routes": [{ "host": "localhost", "path": "/", "access": "public" }],
-            "revisions": [{ "id": "r", "pack": "p.gtpack" }], "traffic": { "r": 10000 }, "allow_outbound": [], "config": { "a": "b" },
+            "revisions": [{ "id": "r", "pack": "p.gtpack" }], "traffic": { "r": 10000 }, "allow_outbound": ["https://*"], "config": { "a": "b" }, "secrets": { "a": "env://A" },
             "limits": { "memory": "64MiB", "cpu": "50ms", "wall": "10s", "concurrency": 1, "queue": 1, "queue_wait": "1s", "body": "1MiB" },
         }],
     })
