@@ -10,6 +10,7 @@ use crate::{
     engine::TICK,
     guest::Guest,
     limits::CpuBudget,
+    outgoing::Exit,
     revision::Places,
 };
 use http_body_util::BodyExt;
@@ -204,7 +205,9 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
         cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)),
     });
     let pre = &revision.prepared.pre;
-    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision)));
+    let deadline = Instant::now() + limits.wall;
+    let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
+    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
@@ -259,7 +262,6 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
             outcome
         }
     });
-    let deadline = Instant::now() + limits.wall;
     Ok(Journey {
         running: Running {
             guest,

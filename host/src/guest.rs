@@ -1,6 +1,6 @@
 //! A guest's side of a call: what its store holds and what its imports reach.
 
-use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Refuse, settings};
+use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Exit, settings};
 use std::sync::Arc;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -20,11 +20,11 @@ pub(crate) struct Guest {
     pub(crate) table: ResourceTable,
     wasi: WasiCtx,
     http: WasiHttpCtx,
-    outgoing: Refuse,
+    outgoing: Exit,
 }
 
 impl Guest {
-    pub(crate) fn new(revision: Arc<Revision>) -> Self {
+    pub(crate) fn new(revision: Arc<Revision>, outgoing: Exit) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let mut http = WasiHttpCtx::new();
@@ -41,7 +41,7 @@ impl Guest {
             table,
             wasi,
             http,
-            outgoing: Refuse,
+            outgoing,
         }
     }
 }

@@ -25,4 +25,5 @@ mod settings;
 pub use body::{BodyError, RequestBody, ResponseBody};
 pub use engine::{Host, HostConfig, HostError, PoolUse};
 pub use error::{CallError, LoadError};
+pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};

@@ -1,7 +1,7 @@
 //! A loaded revision: what is called, with what it has counted.
 
 use crate::{
-    CallError, RequestBody, ResponseBody,
+    CallError, Outbound, RequestBody, ResponseBody,
     admission::{Gate, Place},
     call,
     guest::Guest,
@@ -37,6 +37,8 @@ pub struct RevisionSpec {
     pub limits: Limits,
     /// What `wasi:config/store` answers.
     pub config: BTreeMap<String, String>,
+    /// Sends what its workers may send; `None`: nothing.
+    pub outbound: Option<Arc<dyn Outbound>>,
 }
 
 /// A component, compiled and linked. Revisions that were made from the same bytes share it.
@@ -84,6 +86,7 @@ pub struct Revision {
     pub(crate) state_version: String,
     pub(crate) limits: Limits,
     pub(crate) config: BTreeMap<String, String>,
+    pub(crate) outbound: Option<Arc<dyn Outbound>>,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) counters: Counters,
@@ -109,6 +112,7 @@ impl Revision {
             state_version: spec.state_version,
             limits: spec.limits,
             config: spec.config,
+            outbound: spec.outbound,
             prepared,
             store,
             counters: Counters::default(),
