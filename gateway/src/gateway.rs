@@ -5,6 +5,7 @@ mod load;
 use crate::{
     admin::Admin,
     admit::dedupe::{Dedupe, MAX_DONE, MAX_IN_FLIGHT},
+    egress::{Client, Own},
     gate::Gate,
     listen::{
         Terms,
@@ -28,6 +29,7 @@ use tokio::{
 use tollgate_config::{
     Environment, ManifestError, ManifestErrors,
     manifest::{self, Listener, Protocol, Store},
+    pattern::OutboundScheme,
 };
 use tollgate_host::{Host, HostConfig};
 use tollgate_ingress::{Scheme, provider::facts};
@@ -173,7 +175,14 @@ impl Gateway {
         gate.tasks
             .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
         let loading = gate.clone();
-        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading.metrics));
+        let own = running.listeners.iter().map(|bound| bound.address).chain([admin_address]);
+        let own = Own::new(own.collect());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let mut rules = environment.deployments.iter().flat_map(|deployment| &deployment.allow_outbound);
+            let tls = rules.any(|rule| rule.scheme() == OutboundScheme::Https);
+            let client = Client::new(own, loading.tasks.clone(), &loading.metrics, tls);
+            load::snapshot(&environment, secrets, &keys, &host, &loading.metrics, &client)
+        });
         let snapshot = loaded
             .await
             .map_err(|error| StartError::Load(error.to_string()))?

@@ -30,6 +30,26 @@ pub(crate) struct Metrics {
     pub(crate) accepted: IntCounter,
     connections_refused: IntCounterVec,
     connection_errors: IntCounterVec,
+    /// Calls out.
+    pub(crate) outbound: OutboundCounters,
+}
+
+/// Counts of calls out. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct OutboundCounters {
+    /// By what became of them.
+    pub(crate) requests: IntCounterVec,
+    /// Those that were not made, by reason.
+    pub(crate) refused: IntCounterVec,
+    /// Answers whose body broke off, by what did it.
+    pub(crate) broken: IntCounterVec,
+}
+
+impl OutboundCounters {
+    /// Counts one of them.
+    pub(crate) fn count(counters: &IntCounterVec, labels: &[&str; 3]) {
+        inc(counters, labels);
+    }
 }
 
 /// One endpoint's counts.
@@ -127,6 +147,23 @@ impl Metrics {
                 "Connections that ended by an error, by kind.",
                 &["kind"],
             )?,
+            outbound: OutboundCounters {
+                requests: counters(
+                    "tollgate_outbound_requests_total",
+                    "Workers' calls out by what became of them.",
+                    &["tenant", "deployment", "result"],
+                )?,
+                refused: counters(
+                    "tollgate_outbound_refused_total",
+                    "Workers' calls out that were not made, by reason.",
+                    &["tenant", "deployment", "reason"],
+                )?,
+                broken: counters(
+                    "tollgate_outbound_bodies_broken_total",
+                    "Answers to workers' calls out whose body broke off after the head.",
+                    &["tenant", "deployment", "result"],
+                )?,
+            },
             registry,
         })
     }

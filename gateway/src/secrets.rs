@@ -1,7 +1,7 @@
 //! From references to secrets. The only place that reads them; a value never reaches a log or an error.
 
 use std::{collections::BTreeMap, fmt, fs::File, io::Read};
-use tollgate_config::{EndpointId, Environment, SecretRef, manifest::LiveSecret};
+use tollgate_config::{DeploymentId, EndpointId, Environment, SecretName, SecretRef, manifest::LiveSecret};
 use tollgate_ingress::{Key, Keys, Scheme, UnixTime};
 use zeroize::Zeroizing;
 
@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 pub struct Secrets {
     /// Verification keys of each endpoint.
     pub keys: BTreeMap<EndpointId, Keys>,
+    /// What the workers of each deployment may use, by the name that they say.
+    pub granted: BTreeMap<DeploymentId, BTreeMap<SecretName, Zeroizing<Vec<u8>>>>,
     /// The admin listener's bearer token, where one is set.
     pub admin: Option<Zeroizing<Vec<u8>>>,
 }
@@ -76,6 +78,17 @@ pub fn resolve(environment: &Environment) -> Result<Secrets, SecretErrors> {
             }
         }
         secrets.keys.insert(endpoint.id.clone(), keys);
+    }
+    for deployment in &environment.deployments {
+        let place = format!("{}: deployment {}", deployment.place, deployment.id);
+        let mut granted = BTreeMap::new();
+        for (name, reference) in &deployment.secrets {
+            match read(&place, reference) {
+                Ok(secret) => drop(granted.insert(name.clone(), secret)),
+                Err(error) => errors.push(error),
+            }
+        }
+        secrets.granted.insert(deployment.id.clone(), granted);
     }
     if let Some(token) = &environment.admin.token {
         match read("admin", token) {
@@ -207,6 +220,10 @@ mod tests {
     fn secrets_do_not_print() {
         let secrets = Secrets {
             keys: BTreeMap::new(),
+            granted: BTreeMap::from([(
+                DeploymentId::new("d").unwrap(),
+                BTreeMap::from([(SecretName::new("n").unwrap(), Zeroizing::new(b"hunter2".to_vec()))]),
+            )]),
             admin: Some(Zeroizing::new(b"hunter2".to_vec())),
         };
         assert_eq!(format!("{secrets:?}"), "[redacted]");

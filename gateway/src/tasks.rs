@@ -1,7 +1,11 @@
 //! The one way to start a task: it gets a name, keeps the span it came from, and the drain waits for it.
 
-use std::future::Future;
-use tokio::runtime::Handle;
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -50,6 +54,16 @@ impl Tasks {
         tracker.spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
     }
 
+    /// Starts a piece of a request's own work on the gateway's threads. Dropping what comes back ends it.
+    pub(crate) fn tied<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Tied<T> {
+        Tied(self.handle.spawn(work.in_current_span()))
+    }
+
+    /// Starts the tasks of HTTP/2 connections that the drain does not wait for.
+    pub(crate) fn aside(&self) -> Aside {
+        Aside(self.clone())
+    }
+
     /// Resolves when the gateway has begun to stop.
     pub(crate) fn stopping(&self) -> CancellationToken {
         self.stop.child_token()
@@ -88,6 +102,34 @@ impl Tasks {
     /// How many run.
     pub(crate) fn len(&self) -> usize {
         self.tracker.len()
+    }
+}
+
+/// A piece of work that ends when this is dropped. `None` when it panicked or the runtime is gone.
+#[derive(Debug)]
+pub(crate) struct Tied<T>(JoinHandle<T>);
+
+impl<T> Drop for Tied<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T> Future for Tied<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+/// Spawns by [`Tasks::serve_aside`].
+#[derive(Debug, Clone)]
+pub(crate) struct Aside(Tasks);
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Aside {
+    fn execute(&self, work: F) {
+        self.0.serve_aside("call out", work);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     dispatch::id_value,
+    egress::{Client, Egress},
     identity::TenantHosts,
     metrics::Metrics,
     route::Table,
@@ -14,7 +15,7 @@ use tollgate_config::{
     DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision},
 };
-use tollgate_host::{Host, RevisionSpec};
+use tollgate_host::{Host, Outbound, RevisionSpec};
 use tollgate_ingress::Scheme;
 use tollgate_packs::{
     Pack, Signer, Trust, TrustedKey,
@@ -32,6 +33,7 @@ pub(crate) fn snapshot(
     keys: &[TrustedKey],
     host: &Host,
     metrics: &Metrics,
+    client: &Arc<Client>,
 ) -> Result<Snapshot, prometheus::Error> {
     let trust = Trust {
         keys,
@@ -40,7 +42,11 @@ pub(crate) fn snapshot(
     let deployments: BTreeMap<DeploymentId, Arc<Deployment>> = environment
         .deployments
         .iter()
-        .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host))))
+        .map(|plan| {
+            let granted = secrets.granted.remove(&plan.id).unwrap_or_default();
+            let outbound: Arc<dyn Outbound> = Arc::new(Egress::new(client.clone(), plan, granted));
+            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, &outbound)))
+        })
         .collect();
     let mut routes = Table::new(hosts(environment));
     for plan in &environment.endpoints {
@@ -108,7 +114,13 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host) -> Deployment {
+fn deployment(
+    environment: &Environment,
+    plan: &manifest::Deployment,
+    trust: Trust<'_>,
+    host: &Host,
+    outbound: &Arc<dyn Outbound>,
+) -> Deployment {
     let tenant = TenantCtx {
         tenant_id: plan.tenant.clone(),
         env_id: environment.id.clone(),
@@ -120,7 +132,7 @@ fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Tru
             tracing::error!(deployment = %plan.id, "the deployment has no revision, and answers 503");
             State::Failed { revision: None }
         }
-        Some(revision) => match load(plan, revision, &tenant, trust, host) {
+        Some(revision) => match load(plan, revision, &tenant, trust, host, outbound) {
             Ok(loaded) => State::Ready(loaded),
             Err(reason) => {
                 tracing::error!(deployment = %plan.id, revision = %revision.id, pack = %revision.pack.display(), reason, "the revision does not run; its routes answer 503");
@@ -140,7 +152,14 @@ fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Tru
     }
 }
 
-fn load(plan: &manifest::Deployment, revision: &Revision, tenant: &TenantCtx, trust: Trust<'_>, host: &Host) -> Result<Loaded, String> {
+fn load(
+    plan: &manifest::Deployment,
+    revision: &Revision,
+    tenant: &TenantCtx,
+    trust: Trust<'_>,
+    host: &Host,
+    outbound: &Arc<dyn Outbound>,
+) -> Result<Loaded, String> {
     let pack = open(&revision.pack, trust)?;
     if pack.signer == Signer::Nobody {
         tracing::warn!(
@@ -157,6 +176,7 @@ fn load(plan: &manifest::Deployment, revision: &Revision, tenant: &TenantCtx, tr
         component: pack.component,
         limits: plan.limits,
         config: plan.config.clone(),
+        outbound: Some(outbound.clone()),
     };
     let loaded = host.load(spec).map_err(|error| error.to_string())?;
     tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, "the revision is ready");
