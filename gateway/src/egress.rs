@@ -43,7 +43,11 @@ use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
-use tollgate_config::{DeploymentId, TenantId, manifest::Deployment, pattern::OutboundRule};
+use tollgate_config::{
+    DeploymentId, TenantId,
+    manifest::Deployment,
+    pattern::{OutboundRule, OutboundScheme},
+};
 use tollgate_host::{Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 
 /// Look-up, connecting and TLS, together: a service that needs longer is down. A worker may ask for less.
@@ -182,15 +186,20 @@ pub(crate) struct Egress(Arc<Caller>);
 impl Egress {
     /// What this deployment is granted.
     pub(crate) fn new(client: Arc<Client>, plan: &Deployment, secrets: Secrets) -> Self {
-        let tls = client
-            .roots
-            .clone()
-            .map(tls::config)
-            .and_then(|config| config.inspect_err(|error| tracing::error!(%error, "calls out have no TLS")).ok());
+        let who = (plan.tenant.clone(), plan.id.clone());
+        Self::granting(client, who, plan.allow_outbound.clone(), secrets)
+    }
+
+    fn granting(client: Arc<Client>, (tenant, deployment): (TenantId, DeploymentId), rules: Vec<OutboundRule>, secrets: Secrets) -> Self {
+        let speaks_tls = rules.iter().any(|rule| rule.scheme() == OutboundScheme::Https);
+        let tls = client.roots.clone().filter(|_| speaks_tls).and_then(|roots| {
+            let config = tls::config(roots);
+            config.inspect_err(|error| tracing::error!(%error, "calls out have no TLS")).ok()
+        });
         Self(Arc::new(Caller {
-            tenant: plan.tenant.clone(),
-            deployment: plan.id.clone(),
-            rules: plan.allow_outbound.clone(),
+            tenant,
+            deployment,
+            rules,
             secrets,
             places: Arc::new(Semaphore::new(MAX_AT_ONCE)),
             pool: Pool::new(client.tasks.clone()),
@@ -303,7 +312,7 @@ impl Caller {
             caller: Arc::clone(self),
             target,
             kept,
-            places: [in_call, in_deployment],
+            _places: [in_call, in_deployment],
         };
         let body = Answered::new(body, clamp(between_bytes, BETWEEN_BYTES), origin.deadline, lease);
         Ok(Response::from_parts(parts, body.boxed_unsync()))

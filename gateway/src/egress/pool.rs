@@ -88,6 +88,12 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.idle().count
+    }
+
     /// A connection to the target, if one waits. HTTP/2 stays here for others, too.
     pub(super) fn take(&self, target: &Target) -> Option<Kept> {
         let now = Instant::now();

@@ -35,9 +35,12 @@ fn secret(environment: &Environment, manifest: &Path, error: &SecretError) -> Pr
     let message = format!("{}: {}", error.reference, error.message);
     let mut endpoints = environment.endpoints.iter().enumerate();
     let needs = endpoints.find(|(_, endpoint)| error.place == format!("{}: endpoint {}", endpoint.place, endpoint.id));
-    match needs {
-        Some((index, endpoint)) => Problem::new(manifest, Some(&endpoint.place), format!("endpoints[{index}].secrets"), message),
-        None => Problem::new(manifest, None, error.place.clone(), message),
+    let mut deployments = environment.deployments.iter().enumerate();
+    let uses = deployments.find(|(_, deployment)| error.place == format!("{}: deployment {}", deployment.place, deployment.id));
+    match (needs, uses) {
+        (Some((index, endpoint)), _) => Problem::new(manifest, Some(&endpoint.place), format!("endpoints[{index}].secrets"), message),
+        (_, Some((index, deployment))) => Problem::new(manifest, Some(&deployment.place), format!("deployments[{index}].secrets"), message),
+        (None, None) => Problem::new(manifest, None, error.place.clone(), message),
     }
 }
 
