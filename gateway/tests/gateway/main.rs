@@ -15,6 +15,7 @@ mod answers;
 mod dedupe;
 mod drain;
 mod harness;
+mod outbound;
 mod protocol;
 mod slow;
 mod tls;
