@@ -17,7 +17,6 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use header::Secrets;
 pub(crate) use policy::Own;
 
 use crate::{
@@ -48,7 +47,7 @@ use tollgate_config::{
     manifest::Deployment,
     pattern::{OutboundRule, OutboundScheme},
 };
-use tollgate_host::{Outbound, OutboundBody, OutboundError, Outgoing, Sent};
+use tollgate_host::{Outbound, OutboundBody, OutboundError, Outgoing, Secrets, Sent};
 
 /// Look-up, connecting and TLS, together: a service that needs longer is down. A worker may ask for less.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -167,7 +166,7 @@ pub(crate) struct Caller {
     tenant: TenantId,
     deployment: DeploymentId,
     rules: Vec<OutboundRule>,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
     places: Arc<Semaphore>,
     pool: Arc<Pool>,
     tls: Option<Arc<ClientConfig>>,
@@ -185,12 +184,17 @@ pub(crate) struct Egress(Arc<Caller>);
 
 impl Egress {
     /// What this deployment is granted.
-    pub(crate) fn new(client: Arc<Client>, plan: &Deployment, secrets: Secrets) -> Self {
+    pub(crate) fn new(client: Arc<Client>, plan: &Deployment, secrets: Arc<Secrets>) -> Self {
         let who = (plan.tenant.clone(), plan.id.clone());
         Self::granting(client, who, plan.allow_outbound.clone(), secrets)
     }
 
-    fn granting(client: Arc<Client>, (tenant, deployment): (TenantId, DeploymentId), rules: Vec<OutboundRule>, secrets: Secrets) -> Self {
+    fn granting(
+        client: Arc<Client>,
+        (tenant, deployment): (TenantId, DeploymentId),
+        rules: Vec<OutboundRule>,
+        secrets: Arc<Secrets>,
+    ) -> Self {
         let speaks_tls = rules.iter().any(|rule| rule.scheme() == OutboundScheme::Https);
         let tls = client.roots.clone().filter(|_| speaks_tls).and_then(|roots| {
             let config = tls::config(roots);

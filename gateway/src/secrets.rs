@@ -1,7 +1,8 @@
 //! From references to secrets. The only place that reads them; a value never reaches a log or an error.
 
 use std::{collections::BTreeMap, fmt, fs::File, io::Read};
-use tollgate_config::{DeploymentId, EndpointId, Environment, SecretName, SecretRef, manifest::LiveSecret};
+use tollgate_config::{DeploymentId, EndpointId, Environment, SecretRef, manifest::LiveSecret};
+use tollgate_host::Secrets as Granted;
 use tollgate_ingress::{Key, Keys, Scheme, UnixTime};
 use zeroize::Zeroizing;
 
@@ -11,7 +12,7 @@ pub struct Secrets {
     /// Verification keys of each endpoint.
     pub keys: BTreeMap<EndpointId, Keys>,
     /// What the workers of each deployment may use, by the name that they say.
-    pub granted: BTreeMap<DeploymentId, BTreeMap<SecretName, Zeroizing<Vec<u8>>>>,
+    pub granted: BTreeMap<DeploymentId, Granted>,
     /// The admin listener's bearer token, where one is set.
     pub admin: Option<Zeroizing<Vec<u8>>>,
 }
@@ -81,7 +82,7 @@ pub fn resolve(environment: &Environment) -> Result<Secrets, SecretErrors> {
     }
     for deployment in &environment.deployments {
         let place = format!("{}: deployment {}", deployment.place, deployment.id);
-        let mut granted = BTreeMap::new();
+        let mut granted = Granted::new();
         for (name, reference) in &deployment.secrets {
             match read(&place, reference) {
                 Ok(secret) => drop(granted.insert(name.clone(), secret)),
@@ -181,6 +182,7 @@ pub fn read(place: &str, reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, Se
 mod tests {
     #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
     use super::*;
+    use tollgate_config::SecretName;
 
     #[test]
     fn a_file_is_read_less_one_newline_and_never_blank() {

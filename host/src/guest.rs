@@ -1,6 +1,6 @@
 //! A guest's side of a call: what its store holds and what its imports reach.
 
-use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Exit, settings};
+use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Exit, secrets, settings};
 use std::sync::Arc;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -70,7 +70,8 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_to_linker_async(linker)?;
     link_cli(linker)?;
     keyvalue::link(linker)?;
-    settings::link(linker)
+    settings::link(linker)?;
+    secrets::link(linker)
 }
 
 /// What the standard libraries of Rust, C and Go import whether they use it or not: an empty environment, no files, other randomness.

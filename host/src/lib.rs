@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`revision`] (from bytes to something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
-//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
+//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
 #![forbid(unsafe_code)]
 
 mod admission;
@@ -20,6 +20,7 @@ mod limits;
 mod log;
 mod outgoing;
 mod revision;
+mod secrets;
 mod settings;
 
 pub use body::{BodyError, RequestBody, ResponseBody};
@@ -27,3 +28,4 @@ pub use engine::{Host, HostConfig, HostError, PoolUse};
 pub use error::{CallError, LoadError};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};
+pub use secrets::Secrets;

@@ -1,7 +1,7 @@
 //! A loaded revision: what is called, with what it has counted.
 
 use crate::{
-    CallError, Outbound, RequestBody, ResponseBody,
+    CallError, Outbound, RequestBody, ResponseBody, Secrets,
     admission::{Gate, Place},
     call,
     guest::Guest,
@@ -37,6 +37,8 @@ pub struct RevisionSpec {
     pub limits: Limits,
     /// What `wasi:config/store` answers.
     pub config: BTreeMap<String, String>,
+    /// What `tollgate:host/secrets` answers.
+    pub secrets: Arc<Secrets>,
     /// Sends what its workers may send; `None`: nothing.
     pub outbound: Option<Arc<dyn Outbound>>,
 }
@@ -86,6 +88,7 @@ pub struct Revision {
     pub(crate) state_version: String,
     pub(crate) limits: Limits,
     pub(crate) config: BTreeMap<String, String>,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) store: Arc<dyn SessionStore>,
@@ -112,6 +115,7 @@ impl Revision {
             state_version: spec.state_version,
             limits: spec.limits,
             config: spec.config,
+            secrets: spec.secrets,
             outbound: spec.outbound,
             prepared,
             store,

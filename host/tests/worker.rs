@@ -57,6 +57,7 @@ fn spec(name: &str, tenant: &str, limits: Limits) -> RevisionSpec {
         component: sample(name),
         limits,
         config: BTreeMap::new(),
+        secrets: Arc::default(),
         outbound: None,
     }
 }

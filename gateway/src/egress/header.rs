@@ -5,9 +5,8 @@ use http::{
     HeaderMap, HeaderName,
     header::{self, HeaderValue},
 };
-use std::collections::BTreeMap;
 use tollgate_config::{SecretName, pattern::OutboundScheme};
-use tollgate_host::OutboundError;
+use tollgate_host::{OutboundError, Secrets};
 use zeroize::Zeroizing;
 
 /// Fields of a request, and of an answer: what a peer's server and ours take of anyone.
@@ -103,9 +102,6 @@ pub(crate) fn within_limits(headers: &HeaderMap) -> Result<(), OutboundError> {
         Err(OutboundError::RequestHeader(MAX_FIELD_BYTES))
     }
 }
-
-/// A deployment's secrets, by the names that its worker says.
-pub(crate) type Secrets = BTreeMap<SecretName, Zeroizing<Vec<u8>>>;
 
 const SECRET: &[u8] = b"secret://";
 

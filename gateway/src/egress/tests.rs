@@ -102,7 +102,7 @@ impl Bench {
         let secrets = Secrets::from([(SecretName::new("api_token").unwrap(), Zeroizing::new(b"hunter2".to_vec()))]);
         let who = (TenantId::new(tenant).unwrap(), DeploymentId::new("d").unwrap());
         let rules = rules.iter().map(|rule| OutboundRule::parse(rule).unwrap()).collect();
-        Egress::granting(self.client.clone(), who, rules, secrets)
+        Egress::granting(self.client.clone(), who, rules, Arc::new(secrets))
     }
 
     fn dialled(&self) -> Vec<String> {

@@ -15,7 +15,7 @@ use tollgate_config::{
     DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision},
 };
-use tollgate_host::{Host, Outbound, RevisionSpec};
+use tollgate_host::{Host, Outbound, RevisionSpec, Secrets as Granted};
 use tollgate_ingress::Scheme;
 use tollgate_packs::{
     Pack, Signer, Trust, TrustedKey,
@@ -43,9 +43,10 @@ pub(crate) fn snapshot(
         .deployments
         .iter()
         .map(|plan| {
-            let granted = secrets.granted.remove(&plan.id).unwrap_or_default();
-            let outbound: Arc<dyn Outbound> = Arc::new(Egress::new(client.clone(), plan, granted));
-            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, &outbound)))
+            let secrets = Arc::new(secrets.granted.remove(&plan.id).unwrap_or_default());
+            let outbound = Arc::new(Egress::new(client.clone(), plan, secrets.clone()));
+            let grants = Grants { secrets, outbound };
+            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, &grants)))
         })
         .collect();
     let mut routes = Table::new(hosts(environment));
@@ -99,6 +100,12 @@ pub(crate) fn snapshot(
     })
 }
 
+/// What a deployment's workers may use beyond their own memory and state.
+struct Grants {
+    secrets: Arc<Granted>,
+    outbound: Arc<dyn Outbound>,
+}
+
 fn hosts(environment: &Environment) -> TenantHosts {
     let mut hosts = TenantHosts::default();
     for tenant in environment.tenants.values() {
@@ -114,13 +121,7 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deployment(
-    environment: &Environment,
-    plan: &manifest::Deployment,
-    trust: Trust<'_>,
-    host: &Host,
-    outbound: &Arc<dyn Outbound>,
-) -> Deployment {
+fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host, grants: &Grants) -> Deployment {
     let tenant = TenantCtx {
         tenant_id: plan.tenant.clone(),
         env_id: environment.id.clone(),
@@ -132,7 +133,7 @@ fn deployment(
             tracing::error!(deployment = %plan.id, "the deployment has no revision, and answers 503");
             State::Failed { revision: None }
         }
-        Some(revision) => match load(plan, revision, &tenant, trust, host, outbound) {
+        Some(revision) => match load(plan, revision, &tenant, trust, host, grants) {
             Ok(loaded) => State::Ready(loaded),
             Err(reason) => {
                 tracing::error!(deployment = %plan.id, revision = %revision.id, pack = %revision.pack.display(), reason, "the revision does not run; its routes answer 503");
@@ -158,7 +159,7 @@ fn load(
     tenant: &TenantCtx,
     trust: Trust<'_>,
     host: &Host,
-    outbound: &Arc<dyn Outbound>,
+    grants: &Grants,
 ) -> Result<Loaded, String> {
     let pack = open(&revision.pack, trust)?;
     if pack.signer == Signer::Nobody {
@@ -176,7 +177,8 @@ fn load(
         component: pack.component,
         limits: plan.limits,
         config: plan.config.clone(),
-        outbound: Some(outbound.clone()),
+        secrets: grants.secrets.clone(),
+        outbound: Some(grants.outbound.clone()),
     };
     let loaded = host.load(spec).map_err(|error| error.to_string())?;
     tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, "the revision is ready");

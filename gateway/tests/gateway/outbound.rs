@@ -10,10 +10,10 @@ use tokio::{
 };
 
 /// A server that says `granted` to everyone, and tells what it was sent.
-async fn server() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+async fn server() -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::unbounded_channel();
+    let (tell, told) = mpsc::channel(64);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut head = Vec::new();
@@ -21,7 +21,7 @@ async fn server() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
                 let Ok(byte) = stream.read_u8().await else { break };
                 head.push(byte);
             }
-            let _ = tell.send(String::from_utf8_lossy(&head).into_owned());
+            let _ = tell.try_send(String::from_utf8_lossy(&head).into_owned());
             let _ = stream
                 .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 7\r\n\r\ngranted")
                 .await;
@@ -159,6 +159,44 @@ async fn a_caller_that_goes_away_ends_the_call_out() {
         gateway.metric("tollgate_outbound_requests_total", &["result=\"cancelled\""]).await,
         1
     );
+}
+
+#[tokio::test]
+async fn a_worker_uses_the_secrets_that_are_granted_and_no_others() {
+    let (server, mut told) = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = manifest(folder.path(), &[]);
+    let mut hostile = deployment("hostile");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hunter2\n").unwrap();
+    hostile["secrets"] = json!({ "api_token": format!("file://{}", secret.display()) });
+    hostile["allow_outbound"] = json!([format!("http://{server}"), "http://*"]);
+    manifest["deployments"] = json!([hostile]);
+    let gateway = Gateway::start(folder, &manifest).await;
+    let said = gateway.send(get("hostile.localhost", "/secret?name=api_token")).await;
+    assert_eq!((said.status, said.text.as_str()), (200, "hunter2"));
+    for name in ["other", "", "../api_token"] {
+        let said = gateway.send(get("hostile.localhost", &format!("/secret?name={name}"))).await;
+        assert_eq!(said.status, 404, "{name}: {}", said.text);
+    }
+    // What a worker passes on by name it never holds.
+    let said = gateway
+        .send(get(
+            "hostile.localhost",
+            &format!("/authorized?secret=api_token&url=http://{server}/"),
+        ))
+        .await;
+    assert_eq!(said.text, "status: 200\ngranted");
+    let seen = told.recv().await.unwrap();
+    assert!(seen.contains("\r\nauthorization: Bearer hunter2\r\n"), "{seen}");
+    for path in [
+        format!("/authorized?secret=other&url=http://{server}/"),
+        "/authorized?secret=api_token&url=http://example.com/".to_owned(),
+    ] {
+        let said = gateway.send(get("hostile.localhost", &path)).await;
+        assert!(said.text.starts_with("HTTP-request-denied"), "{path}: {}", said.text);
+    }
+    assert_eq!(gateway.metric("tollgate_outbound_refused_total", &["reason=\"secret\""]).await, 2);
 }
 
 #[tokio::test]

@@ -1,9 +1,15 @@
 //! Misbehaves by path. The tests of every limit run it; whatever it does, the gate must go on serving others.
 //!
-//! [`misdeeds`] are the ways to be a bad worker, [`outbound`] calls where the request says.
+//! [`misdeeds`] are the ways to be a bad worker, [`outbound`] calls where the request says; `/secret` shows a secret.
 
 mod misdeeds;
 mod outbound;
+
+/// The secrets of the deployment.
+mod host {
+    wit_bindgen::generate!({ path: "../../../wit", world: "tollgate:host/imports@0.1.0" });
+}
+use host::tollgate::host::secrets;
 
 use std::{io::Write, time::Duration};
 use wasip2::{
@@ -36,8 +42,16 @@ impl Guest for Hostile {
                 None => answer(out, 400, "say how long: /slow?ms=N"),
             },
             "/outbound" => match query.strip_prefix("url=") {
-                Some(url) => answer(out, 200, &outbound::call(url)),
+                Some(url) => answer(out, 200, &outbound::call(url, None)),
                 None => answer(out, 400, "say where: /outbound?url=URL"),
+            },
+            "/authorized" => match query.strip_prefix("secret=").and_then(|query| query.split_once("&url=")) {
+                Some((name, url)) => answer(out, 200, &outbound::call(url, Some(&format!("Bearer secret://{name}")))),
+                None => answer(out, 400, "say with what, and where: /authorized?secret=NAME&url=URL"),
+            },
+            "/secret" => match secrets::get(query.strip_prefix("name=").unwrap_or_default()) {
+                Ok(secret) => answer(out, 200, &String::from_utf8_lossy(&secret)),
+                Err(error) => answer(out, 404, &format!("{error:?}")),
             },
             _ => answer(out, 404, "no such misdeed"),
         }

@@ -12,16 +12,16 @@ use wasip2::{
 const SHOWN: usize = 1024;
 
 /// Calls a URL as it stands in the query: raw, or percent-encoded as a whole.
-pub fn call(url: &str) -> String {
+pub fn call(url: &str, authorization: Option<&str>) -> String {
     let url = if url.contains("://") { url.into() } else { percent_decoded(url) };
-    match request(&url).and_then(send) {
+    match request(&url, authorization).and_then(send) {
         Ok(response) => show(&response),
         Err(error) => describe(&error),
     }
 }
 
 /// The authority goes to the host exactly as it stands in the URL: what is odd about it is the host's to judge.
-fn request(url: &str) -> Result<OutgoingRequest, ErrorCode> {
+fn request(url: &str, authorization: Option<&str>) -> Result<OutgoingRequest, ErrorCode> {
     let (scheme, rest) = url.split_once("://").ok_or(ErrorCode::HttpRequestUriInvalid)?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -31,7 +31,11 @@ fn request(url: &str) -> Result<OutgoingRequest, ErrorCode> {
         "https" => Scheme::Https,
         other => Scheme::Other(other.into()),
     };
-    let request = OutgoingRequest::new(Fields::new());
+    let fields = Fields::new();
+    if let Some(value) = authorization {
+        fields.append("authorization", value.as_bytes()).expect("a valid header");
+    }
+    let request = OutgoingRequest::new(fields);
     let set = request
         .set_scheme(Some(&scheme))
         .and_then(|()| request.set_authority(Some(authority)))
