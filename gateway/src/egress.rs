@@ -57,6 +57,8 @@ const FIRST_BYTE: Duration = Duration::from_secs(30);
 const BETWEEN_BYTES: Duration = Duration::from_secs(30);
 /// Calls out of one deployment at once: one for each call that it may have by default.
 const MAX_AT_ONCE: usize = 256;
+/// Calls out of all deployments at once: each is a descriptor, and the listeners take four times as many.
+const MAX_IN_GATEWAY: usize = 4_096;
 /// Look-ups at once, of all deployments: each holds a thread of the system's.
 const MAX_LOOK_UPS: usize = 32;
 /// Longest path and query, in bytes, as the gate's own listeners take it.
@@ -91,6 +93,8 @@ pub(crate) enum Refusal {
     CallPlaces,
     /// As many calls out of this deployment as may be.
     DeploymentPlaces,
+    /// As many calls out of the gateway as may be.
+    GatewayPlaces,
 }
 
 impl Refusal {
@@ -109,6 +113,7 @@ impl Refusal {
             Self::Secret => "secret",
             Self::CallPlaces => "call_places",
             Self::DeploymentPlaces => "deployment_places",
+            Self::GatewayPlaces => "gateway_places",
         }
     }
 }
@@ -118,7 +123,7 @@ impl From<Refusal> for OutboundError {
         match refusal {
             Refusal::Address | Refusal::Own => Self::AddressProhibited,
             Refusal::Loop => Self::Loop,
-            Refusal::CallPlaces | Refusal::DeploymentPlaces => Self::TooMany,
+            Refusal::CallPlaces | Refusal::DeploymentPlaces | Refusal::GatewayPlaces => Self::TooMany,
             _ => Self::Denied,
         }
     }
@@ -135,6 +140,7 @@ pub(crate) struct Client {
     network: Arc<dyn Network>,
     own: Own,
     look_ups: Semaphore,
+    places: Arc<Semaphore>,
     tasks: Tasks,
     counters: OutboundCounters,
     roots: Option<Arc<RootCertStore>>,
@@ -153,6 +159,7 @@ impl Client {
             network,
             own,
             look_ups: Semaphore::new(MAX_LOOK_UPS),
+            places: Arc::new(Semaphore::new(MAX_IN_GATEWAY)),
             tasks,
             counters: metrics.outbound.clone(),
             roots,
@@ -291,6 +298,9 @@ impl Caller {
         let in_deployment = Arc::clone(&self.places)
             .try_acquire_owned()
             .map_err(|_| Refusal::DeploymentPlaces)?;
+        let in_gateway = Arc::clone(&self.client.places)
+            .try_acquire_owned()
+            .map_err(|_| Refusal::GatewayPlaces)?;
 
         // 4. A connection, the request on it, and the answer's head.
         let left = origin.deadline.saturating_duration_since(Instant::now());
@@ -316,7 +326,7 @@ impl Caller {
             caller: Arc::clone(self),
             target,
             kept,
-            _places: [in_call, in_deployment],
+            _places: [in_call, in_deployment, in_gateway],
         };
         let body = Answered::new(body, clamp(between_bytes, BETWEEN_BYTES), origin.deadline, lease);
         Ok(Response::from_parts(parts, body.boxed_unsync()))

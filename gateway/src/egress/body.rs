@@ -64,8 +64,8 @@ pub(super) struct Lease {
     pub(super) target: Target,
     /// The connection; nothing for one that others share.
     pub(super) kept: Option<Kept>,
-    /// A place of the call's and one of the deployment's.
-    pub(super) _places: [OwnedSemaphorePermit; 2],
+    /// A place of the call's, one of the deployment's, one of the gateway's.
+    pub(super) _places: [OwnedSemaphorePermit; 3],
 }
 
 /// An answer's body on its way to the worker.

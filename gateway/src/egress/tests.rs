@@ -403,6 +403,12 @@ async fn limits_refuse_by_name() {
     let origin = Arc::clone(&call.origin);
     let _held = Arc::clone(&origin.places).acquire_many_owned(2).await.unwrap();
     assert_eq!(ask(&egress, call).await, Err(OutboundError::TooMany));
+    let whole = Arc::clone(&bench.client.places)
+        .acquire_many_owned(MAX_IN_GATEWAY as u32)
+        .await
+        .unwrap();
+    assert_eq!(ask(&egress, outgoing(LITERAL)).await, Err(OutboundError::TooMany));
+    drop(whole);
     let _all = Arc::clone(&egress.0.places).acquire_many_owned(MAX_AT_ONCE as u32).await.unwrap();
     assert_eq!(ask(&egress, outgoing(LITERAL)).await, Err(OutboundError::TooMany));
 }
