@@ -1,8 +1,8 @@
 //! Calling out: the client of all workers, and what each deployment's may do with it.
 //!
 //! One call out walks down [`Caller::attempt`]: `target` (where to), `policy` (is it granted, on `address`), `header` (what is sent along), `pool` and
-//! `connect` (a connection to an address that was checked, over `network` and `tls`), `body` (what comes back). Redirects are answers like any
-//! other: the worker that follows one is judged anew.
+//! `connect` (a connection to an address that was checked, over `network` and `tls`), `body` (what comes back); `refusal` says why not. Redirects
+//! are answers like any other: the worker that follows one is judged anew.
 
 mod address;
 mod body;
@@ -11,6 +11,7 @@ mod header;
 mod network;
 mod policy;
 mod pool;
+mod refusal;
 mod target;
 mod tls;
 
@@ -18,6 +19,7 @@ mod tls;
 mod tests;
 
 pub(crate) use policy::Own;
+use refusal::{Refusal, result_of};
 
 use crate::{
     metrics::{Metrics, OutboundCounters},
@@ -65,75 +67,6 @@ const MAX_LOOK_UPS: usize = 32;
 const MAX_PATH: usize = 8 << 10;
 /// Connections that had gone when they were used, before one is given up: the peer closes them as it likes.
 const MAX_STALE: usize = 3;
-
-/// Why a call out was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// Neither `http` nor `https`.
-    Scheme,
-    /// A user in front of the host.
-    Userinfo,
-    /// No host that can be looked up: a number in some other spelling, a zone, a port that is none.
-    Host,
-    /// `localhost`, or a name under it.
-    Localhost,
-    /// Not in `allow_outbound`.
-    NotGranted,
-    /// An address that may not be called.
-    Address,
-    /// One of our own listeners.
-    Own,
-    /// Passed on by gateways too often.
-    Loop,
-    /// `CONNECT`, or `TRACE`, which would show the worker what the gateway adds.
-    Method,
-    /// A secret that is not granted, or may not go there.
-    Secret,
-    /// As many calls out of this call as may be.
-    CallPlaces,
-    /// As many calls out of this deployment as may be.
-    DeploymentPlaces,
-    /// As many calls out of the gateway as may be.
-    GatewayPlaces,
-}
-
-impl Refusal {
-    /// As the metric has it.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Scheme => "scheme",
-            Self::Userinfo => "userinfo",
-            Self::Host => "host",
-            Self::Localhost => "localhost",
-            Self::NotGranted => "not_granted",
-            Self::Address => "address",
-            Self::Own => "own_listener",
-            Self::Loop => "loop",
-            Self::Method => "method",
-            Self::Secret => "secret",
-            Self::CallPlaces => "call_places",
-            Self::DeploymentPlaces => "deployment_places",
-            Self::GatewayPlaces => "gateway_places",
-        }
-    }
-}
-
-impl From<Refusal> for OutboundError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Address | Refusal::Own => Self::AddressProhibited,
-            Refusal::Loop => Self::Loop,
-            Refusal::CallPlaces | Refusal::DeploymentPlaces | Refusal::GatewayPlaces => Self::TooMany,
-            _ => Self::Denied,
-        }
-    }
-}
-
-impl From<Refusal> for Failed {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
 
 /// What all deployments share: the network and who we are on it. No connection is shared.
 pub(crate) struct Client {
@@ -425,24 +358,6 @@ fn announced(headers: &http::HeaderMap) -> u64 {
 /// The worker's wish, never more than ours.
 fn clamp(wish: Option<Duration>, most: Duration) -> Duration {
     wish.unwrap_or(most).min(most)
-}
-
-/// As the metric has it.
-fn result_of(error: &OutboundError) -> &'static str {
-    match error {
-        OutboundError::Denied | OutboundError::AddressProhibited | OutboundError::Loop | OutboundError::TooMany => "refused",
-        OutboundError::Dns | OutboundError::DnsTimeout => "dns",
-        OutboundError::Refused | OutboundError::Unavailable | OutboundError::ConnectTimeout => "connect",
-        OutboundError::Tls | OutboundError::Certificate | OutboundError::Alert => "tls",
-        OutboundError::ReadTimeout | OutboundError::Deadline => "timeout",
-        OutboundError::TargetTooLong
-        | OutboundError::RequestHeader(_)
-        | OutboundError::RequestBody(_)
-        | OutboundError::ResponseHeader(_)
-        | OutboundError::ResponseBody(_) => "limit",
-        OutboundError::RequestIncomplete => "worker",
-        OutboundError::Terminated | OutboundError::ResponseIncomplete | OutboundError::Upgrade | OutboundError::Protocol => "broken",
-    }
 }
 
 /// Counts a call out when it is over: one that was dropped on its way counts too.
