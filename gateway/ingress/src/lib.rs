@@ -5,16 +5,18 @@
 //!
 //! In reading order: [`open`](open()) (the order of the checks), [`scheme`] (an endpoint's provider with its checked options), [`keys`],
 //! [`refusal`], [`provider`] (the trait, the registry, one file for each provider), [`verified`], [`activity`] (the canonical form),
-//! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction) and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
+//! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction), [`jwt`] (tokens, for providers and for callers) and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
 //! and `mac` check headers, times and signatures; `json` and `form` read bodies; `entity`, `session` and `mark` derive what an activity needs.
 #![forbid(unsafe_code)]
 
 pub mod activity;
 mod clock;
+mod der;
 mod entity;
 mod field;
 mod form;
 mod json;
+pub mod jwt;
 pub mod keys;
 mod mac;
 mod mark;
