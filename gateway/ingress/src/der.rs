@@ -51,6 +51,13 @@ impl<'a> Der<'a> {
         Some(content)
     }
 
+    /// The next value with its tag and length, if it has this tag.
+    pub(crate) fn whole(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let before = self.0;
+        self.take(tag)?;
+        before.get(..before.len() - self.0.len())
+    }
+
     /// The next value, which is a sequence.
     pub(crate) fn sequence(&mut self) -> Option<Self> {
         self.take(SEQUENCE).map(Self)

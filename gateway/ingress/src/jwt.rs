@@ -13,7 +13,7 @@ mod keyset;
 
 pub use claims::Token;
 pub use key::PublicKey;
-pub use keyset::{JwtKey, KeySet, KeySetError};
+pub use keyset::{JWKS_LIMIT, JwtKey, KEYS_LIMIT, KeySet, KeySetError};
 
 use crate::UnixTime;
 use claims::Members;
