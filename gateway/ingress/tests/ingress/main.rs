@@ -3,6 +3,7 @@
 
 mod activities;
 mod attacks;
+mod batches;
 mod bitbucket;
 mod corpus;
 mod discord;
