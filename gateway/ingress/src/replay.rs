@@ -2,7 +2,10 @@
 //!
 //! Both return what went wrong instead of panicking, so that a target is one call and one `unwrap`.
 
-use crate::{Deliveries, Key, Keys, Opened, Reason, Scheme, UnixTime, jwt::KeySet, open, recorded::Recorded, sign};
+use crate::{
+    Deliveries, Key, Keys, Opened, Reason, Scheme, UnixTime, certificate::Certificate, jwt::KeySet, open, provider::PAYPAL_SEED_URL,
+    recorded::Recorded, sign,
+};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use tollgate_config::{TenantId, manifest::Provider};
@@ -52,10 +55,12 @@ pub fn key(provider: Provider) -> &'static str {
     }
 }
 
-/// The RSA key of the seeds for providers that publish theirs; its public half stands in [`JWKS`].
+/// The RSA key of the seeds for providers that publish theirs; its public half stands in [`JWKS`] and [`CERTIFICATE`].
 const RSA_KEY: &str = include_str!("replay/key.pem");
 /// What an issuer of tokens would publish for it.
 const JWKS: &str = include_str!("replay/jwks.json");
+/// A certificate for it, signed by itself.
+const CERTIFICATE: &str = include_str!("replay/certificate.pem");
 
 /// What signs the seeds: [`key`] itself, or the private half of a public one.
 pub fn signing_key(provider: Provider) -> &'static str {
@@ -65,7 +70,7 @@ pub fn signing_key(provider: Provider) -> &'static str {
         Provider::Sendgrid => {
             "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjBRWgnXlcZXSEkw2djsS6R3dHMepkQyQ0iTWlj3WXBqhRANCAARtVtzMBQJQxJcL7tDKSU7RrDLIN5k8k5+ZRiLIRGG7pwvE9eQhC26PiDFRbzRXa18ABYiXncDVa5P/xJh6xdOo"
         }
-        Provider::Teams => RSA_KEY,
+        Provider::Teams | Provider::Paypal => RSA_KEY,
         _ => key(provider),
     }
 }
@@ -75,6 +80,13 @@ pub fn signing_key(provider: Provider) -> &'static str {
 /// # Errors
 /// When one of them cannot be read.
 pub fn keys(provider: Provider) -> Result<Keys, String> {
+    if provider == Provider::Paypal {
+        let certificate = Certificate::from_pem(CERTIFICATE.as_bytes()).map_err(|error| error.to_string())?;
+        return Ok(Keys {
+            certificates: Arc::new(BTreeMap::from([(PAYPAL_SEED_URL.to_owned(), certificate)])),
+            ..Keys::default()
+        });
+    }
     if provider == Provider::Teams {
         let issued = KeySet::parse(JWKS.as_bytes()).map_err(|error| error.to_string())?;
         return Ok(Keys {
