@@ -154,7 +154,10 @@ type Opens = (Vec<LiveSecret>, Option<SecretRef>);
 fn secrets(value: &Value<'_>, needed: bool, context: &mut Context) -> Option<Opens> {
     let fields = value.fields("endpoints[].secrets", context)?;
     let signing = match fields.get("signing") {
-        Some(value) if !needed => value.refuse("this provider has no signing secret: it publishes the keys that verify", context),
+        Some(value) if !needed => {
+            let message = "this provider has no signing secret: it publishes the keys that verify";
+            value.refuse_with(message.to_owned(), None, context)
+        }
         None if !needed => Some(Vec::new()),
         _ => fields.need("signing", context).and_then(|value| signing(&value, context)),
     };

@@ -116,6 +116,23 @@ fn limits_are_read_in_their_units() {
 }
 
 #[test]
+fn providers_that_publish_their_keys_need_no_secrets() {
+    for (provider, secrets) in [
+        ("teams", ""),
+        ("paypal", ""),
+        ("teams", ", secrets: { verify: env://V }"),
+        ("paypal", ", secrets: {}"),
+    ] {
+        let text = format!(
+            "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: {provider}, path: /, deployment: d{secrets} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}] }}]"
+        );
+        let endpoint = parse(&text).unwrap().endpoints.remove(0);
+        assert!(endpoint.signing.is_empty(), "{provider} {secrets}");
+        assert_eq!(endpoint.verify.is_some(), secrets.contains("verify"), "{provider} {secrets}");
+    }
+}
+
+#[test]
 fn scalars_are_kept_as_they_are_written() {
     let text = format!(
         "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: github, path: /, deployment: d, secrets: {{ signing: env://S }},\n  options: {{ a: true, b: 7, c: \"7\", d: 007, e: 1.50, f: yes, g: \"\" }} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}], config: {{ a: true, b: 007, c: \"x: 1\", d: 1.50 }} }}]"
