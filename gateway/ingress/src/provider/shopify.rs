@@ -82,6 +82,7 @@ impl Opener for Shopify {
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         draft.text = owned(body.text("note")).filter(|text| !text.is_empty());
         draft.entities.urls = draft.text.as_deref().map(entity::urls).unwrap_or_default();
+        draft.locale = owned(body.text("customer_locale")).filter(|locale| !locale.is_empty());
         let times = ["updated_at", "processed_at", "created_at"].map(|name| body.text(name));
         if let Some(at) = times.into_iter().flatten().find_map(|text| moment::rfc3339(&text)) {
             draft.timestamp = at;

@@ -19,6 +19,7 @@ mod mismatch;
 mod own;
 mod properties;
 mod schema;
+mod schemes;
 mod seeds;
 mod sending;
 mod shopify;

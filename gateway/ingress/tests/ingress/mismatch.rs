@@ -1,4 +1,4 @@
-//! An event's name that nothing signs, on a body that is of another event: noted, never refused, and never believed.
+//! An event's name that nothing signs, on a body that is of another event: noted, never refused, and never believed; and what bodies tell beside it.
 
 use crate::{
     gate::{Gate, activity},
@@ -99,6 +99,27 @@ fn shopifys_topic_is_compared_with_the_bodys_global_id() {
             "{topic}"
         );
     }
+}
+
+#[test]
+fn a_body_that_tells_a_language_or_links_has_them() {
+    use tollgate_config::manifest::Provider::Stripe;
+    let order = claimed(Shopify, r#"{"id":1,"customer_locale":"de-DE"}"#, "x-shopify-topic", "orders/paid");
+    assert_eq!(order["locale"], "de-DE");
+    for (object, locale) in [
+        (r#"{"id":"cs_1","locale":"fr"}"#, Value::from("fr")),
+        (r#"{"id":"cs_1","locale":"auto"}"#, Value::Null),
+        (r#"{"id":"cus_1","preferred_locales":["pt-BR","en"]}"#, Value::from("pt-BR")),
+        (r#"{"id":"cus_1","preferred_locales":[]}"#, Value::Null),
+    ] {
+        let body = format!(r#"{{"id":"evt_1","object":"event","type":"x","data":{{"object":{object}}}}}"#);
+        assert_eq!(activity(&Gate::with(Stripe, body.as_bytes()).event())["locale"], locale, "{object}");
+    }
+    let links = br#"{"type":"event_callback","event_id":"Ev1","event":{"type":"link_shared","channel":"C1","user":"U1","links":[{"domain":"a.example","url":"https://a.example/1"}]}}"#;
+    assert_eq!(
+        activity(&Gate::with(Slack, links).event())["entities"]["urls"][0],
+        "https://a.example/1"
+    );
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, eve
     draft.user = user.filter(|_| talk);
     let happened = event.text("timestamp").and_then(|at| moment::rfc3339(&at));
     draft.timestamp = happened.or_else(|| signed_at(arrival)).unwrap_or(draft.timestamp);
+    draft.locale = own(who.text("locale"));
     draft.metadata.bot = content::is_bot(&who);
     if matches!(kind, Kind::Message | Kind::Edit) {
         content::fill(&mut draft, &data);

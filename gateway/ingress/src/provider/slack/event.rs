@@ -100,6 +100,10 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Opened, Refu
         _ => message.id("ts"),
     };
     let text = if kind == Kind::Deletion { None } else { own(message.text("text")) };
+    let mut entities = text.as_deref().map(entity::slack).unwrap_or_default();
+    if name == "link_shared" {
+        entities.urls = event.objects("links").filter_map(|link| own(link.text("url"))).collect();
+    }
     let happened = ["ts", "event_ts"].into_iter().find_map(|member| content::ts(&event.text(member)?));
 
     let draft = Draft {
@@ -114,7 +118,7 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Opened, Refu
             .or_else(|| event.object("user").and_then(|user| user.text("locale")))),
         attachments: content::attachments(&message),
         buttons: content::buttons(&message),
-        entities: text.as_deref().map(entity::slack).unwrap_or_default(),
+        entities,
         metadata: metadata(arrival, kind, &name, is_bot(&message) || is_bot(&event) || itself.did(&event)),
         channel_data: channel_data(&name, subtype.as_deref(), &event),
         ids: ProviderIds {

@@ -80,10 +80,10 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         // A customer's chat with a business has the same id as the customer's own chat with the bot, and as the one with another business.
         let business = place
             .id("business_connection_id")
-            .map(|business| format!("{business}/"))
+            .map(|business| format!("{}/", part(&business)))
             .unwrap_or_default();
-        let thread = thread.as_deref().map(|thread| format!("/{thread}")).unwrap_or_default();
-        format!("{business}{chat}{thread}")
+        let thread = thread.as_deref().map(|thread| format!("/{}", part(thread))).unwrap_or_default();
+        format!("{business}{}{thread}", part(chat))
     });
 
     let mut draft = generic::draft(arrival, &FACTS, kind, name, raw);
@@ -108,6 +108,11 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     draft.channel_data.extend(channel_data(kind, name, &event, place));
     fill(&mut draft, kind, &event, place);
     generic::deliver(arrival, draft, generic::signed("update", Some(id)), None)
+}
+
+/// An id as a part of a conversation's: one with a slash would make one conversation of two.
+fn part(id: &str) -> String {
+    id.replace('%', "%25").replace('/', "%2F")
 }
 
 /// Who writes in the name of a chat (an anonymous administrator, a channel) stands behind a bot's name, but is none; words that somebody chose
