@@ -1,5 +1,6 @@
 //! Signatures by asymmetric keys in SPKI and PKCS#8: Ed25519, ECDSA over P-256, RSA.
 
+use crate::der::Der;
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{
@@ -8,7 +9,7 @@ use aws_lc_rs::{
         VerificationAlgorithm,
     },
 };
-use data_encoding::BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{
     Signer as _, SigningKey, VerifyingKey,
     pkcs8::{DecodePrivateKey as _, DecodePublicKey as _},
@@ -87,7 +88,7 @@ pub(crate) fn sign(algorithm: Algorithm, key: &[u8], message: &[u8]) -> Option<V
     }
 }
 
-/// The DER of a key: PEM with this label and nothing beside it, or base64 alone. It always is a sequence.
+/// The DER of a key: PEM with this label and nothing beside it, or base64 alone. It always is one sequence.
 fn der(text: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let base64 = match text.strip_prefix("-----BEGIN ") {
@@ -98,8 +99,12 @@ fn der(text: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
         }
         None => Zeroizing::new(text.to_owned()),
     };
-    let der = Zeroizing::new(BASE64.decode(base64.as_bytes()).ok()?);
-    (der.first() == Some(&0x30)).then_some(der)
+    let der = Zeroizing::new(STANDARD.decode(base64.as_bytes()).ok()?);
+    // The reader of keys passes over what follows one.
+    let mut whole = Der::new(&der);
+    whole.sequence()?;
+    whole.end()?;
+    Some(der)
 }
 
 #[cfg(test)]
@@ -119,7 +124,7 @@ mod tests {
             "0460fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6",
             "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
         ));
-        let key = PublicKey::read(Algorithm::EcdsaDer, BASE64.encode(&spki).as_bytes()).unwrap();
+        let key = PublicKey::read(Algorithm::EcdsaDer, STANDARD.encode(&spki).as_bytes()).unwrap();
         let der = bytes(concat!(
             "3046022100efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716",
             "022100f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
@@ -149,6 +154,29 @@ mod tests {
     }
 
     #[test]
+    fn ecdsa_of_fixed_length_is_the_published_one() {
+        // RFC 9421 B.2.4, key B.1.3.
+        let key =
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqIVYZVLCrPZHGHjP17CTW0/+D9Lfw0EkjqF7xB4FivAxzic30tMM4GF+hR6Dxh71Z50VGGdldkkDXZCnTNnoXQ==";
+        let text = concat!(
+            "\"@status\": 200\n\"content-type\": application/json\n",
+            "\"content-digest\": sha-512=:mEWXIS7MaLRuGgxOBdODa3xqM1XdEvxoYhvlCFJ41QJgJc4GTsPp29l5oGX69wWdXymyU0rjJuahq4l5aGgfLQ==:\n",
+            "\"content-length\": 23\n",
+            "\"@signature-params\": (\"@status\" \"content-type\" \"content-digest\" \"content-length\");created=1618884473;keyid=\"test-key-ecc-p256\""
+        );
+        let signature = STANDARD
+            .decode(b"wNmSUAhwb5LxtOtOpNa6W5xj067m5hFrj0XQ4fvpaCLx0NKocgPquLgyahnzDnDAUy5eCdlYUEkLIj+32oiasw==")
+            .unwrap();
+        let fixed = PublicKey::read(Algorithm::EcdsaFixed, key.as_bytes()).unwrap();
+        assert!(fixed.fits(text.as_bytes(), &signature));
+        for bad in [&signature[..63], &[&signature[..], b"\0"].concat(), &[0; 64], &published().1] {
+            assert!(!fixed.fits(text.as_bytes(), bad), "{bad:?}");
+        }
+        let der = PublicKey::read(Algorithm::EcdsaDer, key.as_bytes()).unwrap();
+        assert!(!der.fits(text.as_bytes(), &signature), "the other form");
+    }
+
+    #[test]
     fn a_key_is_one_of_its_algorithm_and_nothing_else() {
         let p256 =
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbVbczAUCUMSXC+7QyklO0awyyDeZPJOfmUYiyERhu6cLxPXkIQtuj4gxUW80V2tfAAWIl53A1WuT/8SYesXTqA==";
@@ -164,7 +192,9 @@ mod tests {
         let pem = format!("-----BEGIN PUBLIC KEY-----\n{ed25519}\n-----END PUBLIC KEY-----\n");
         assert!(read(Algorithm::Ed25519, &pem));
         // The point alone, another label, two keys, a point that is not on the curve, a curve that is not P-256.
-        let raw = BASE64.encode(&BASE64.decode(p256.as_bytes()).unwrap()[26..]);
+        let behind = STANDARD.encode([&STANDARD.decode(p256).unwrap()[..], b"\0\0"].concat());
+        assert!(!read(Algorithm::EcdsaDer, &behind), "something behind it");
+        let raw = STANDARD.encode(&STANDARD.decode(p256.as_bytes()).unwrap()[26..]);
         let off = p256.replace("TqA==", "TqQ==");
         let p384 = "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEP384";
         for odd in [

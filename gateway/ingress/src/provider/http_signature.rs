@@ -173,7 +173,7 @@ impl Opener for HttpSignature {
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         let (request, scheme) = (arrival.request, arrival.scheme);
         let shown = Shown::read(request.headers, scheme.text(LABEL.key))?;
-        let raw = generic::anything(arrival)?;
+        let raw = generic::anything_or_nothing(arrival)?;
         let event = Object::read(&raw).and_then(|body| body.text("type"));
         let mut draft = generic::draft(arrival, &FACTS, Kind::Event, event.as_deref(), &raw);
         draft.timestamp = shown.created().and_then(clock::rfc3339).unwrap_or(draft.timestamp);

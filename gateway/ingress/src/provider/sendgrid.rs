@@ -11,7 +11,7 @@ use crate::{
     scheme::{OptionKind, OptionSpec, RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
 };
-use data_encoding::BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::time::Duration;
 use tollgate_config::ByteSize;
 
@@ -70,7 +70,7 @@ impl Opener for Sendgrid {
         let window = Duration::from_secs(seconds.unwrap_or_default());
         // Retries make a time old, never new.
         clock::within(at, now, if at > now { clock::WINDOW.min(window) } else { window })?;
-        let der = BASE64
+        let der = STANDARD
             .decode(signature.as_bytes())
             .map_err(|_| Refusal::new(Reason::BadSignature, "the signature is not base64"))?;
         let message = [timestamp.as_bytes(), request.body].concat();
@@ -110,7 +110,7 @@ impl Opener for Sendgrid {
         let signature = public_key::sign(Algorithm::EcdsaDer, key.expose(), &message)
             .ok_or_else(|| SignError("the key that signs is a private one: PKCS#8 of P-256, as base64 or PEM".to_owned()))?;
         signed.set(TIMESTAMP, &timestamp)?;
-        signed.set(SIGNATURE, &BASE64.encode(&signature))?;
+        signed.set(SIGNATURE, &STANDARD.encode(&signature))?;
         Ok(signed)
     }
 }

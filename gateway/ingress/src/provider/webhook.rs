@@ -155,7 +155,7 @@ fn flow<'a>(scheme: &'a Scheme, path_and_query: &'a str) -> Result<&'a str, Refu
 /// A request that is verified and not in the form of the check's provider. Of an empty body the mark would say nothing, so it counts only where
 /// the endpoint says so.
 fn plain(arrival: &Arrival<'_>, known: &Arrival<'_>) -> Result<Verified, Refusal> {
-    let raw = generic::anything(arrival)?;
+    let raw = generic::anything_or_nothing(arrival)?;
     let event = Object::read(&raw).and_then(|body| body.text("type"));
     let draft = generic::draft(arrival, &FACTS, Kind::Event, event.as_deref(), &raw);
     let empty = arrival.request.body.is_empty() && !arrival.scheme.says_same_body();
