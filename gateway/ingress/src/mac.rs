@@ -114,7 +114,13 @@ pub(crate) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Exactly `N` bytes in canonical base64: padded, no blanks, spare bits zero.
 pub(crate) fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    BASE64.decode(text.as_bytes()).ok()?.try_into().ok()
+    base64_bytes(text)?.try_into().ok()
+}
+
+/// Any number of bytes in canonical base64. The decoder alone takes padded pieces one after the other, and so more than one spelling.
+pub(crate) fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    (BASE64.encode(&bytes) == text).then_some(bytes)
 }
 
 /// `prefix` and then 64 lower-case hexadecimal digits, as the provider writes them; anything else is not its signature.
@@ -180,7 +186,16 @@ mod tests {
     #[test]
     fn base64_and_tokens_are_exact() {
         assert_eq!(base64::<4>("AQIDBA=="), Some([1, 2, 3, 4]));
-        for bad in ["AQIDBA", "AQIDBA=", "AQIDBB==", "AQID BA==", "AQIDBAU=", "AQIDBA==\n", ""] {
+        for bad in [
+            "AQIDBA",
+            "AQIDBA=",
+            "AQIDBB==",
+            "AQID BA==",
+            "AQIDBAU=",
+            "AQI=AwQ=",
+            "AQIDBA==\n",
+            "",
+        ] {
             assert_eq!(base64::<4>(bad), None, "{bad:?}");
         }
         assert!(same_token(b"token", b"token"));

@@ -108,7 +108,7 @@ fn der(text: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "test data")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test data")]
 mod tests {
     use super::*;
     use data_encoding::HEXLOWER;
