@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     metrics::Metrics,
-    snapshot::{Deployment, State},
+    snapshot::{Deployment, Owner, Owners, State},
 };
 use http::HeaderValue;
 use std::{collections::BTreeMap, time::Duration};
@@ -26,15 +26,22 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
         let deployment = deployment(tenant, id);
         let endpoint = Endpoint {
             id: EndpointId::new(id).unwrap(),
-            tenant: deployment.tenant.clone(),
+            owners: Owners::one(
+                Owner {
+                    tenant: deployment.tenant.clone(),
+                    deployment,
+                },
+                None,
+            ),
             provider: Provider::Slack,
             scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
             keys: Keys::default(),
-            accounts: None,
+            batches: false,
+            rate: None,
+            allow_from: Vec::new(),
             allow: HeaderValue::from_static("POST"),
             body_limit: 1,
             horizon: Duration::from_secs(1),
-            deployment,
             counters: metrics.endpoint(&EndpointId::new(id).unwrap(), 0).unwrap(),
         };
         let host = (*host != "-").then(|| HostPattern::parse(host).unwrap());
@@ -66,6 +73,7 @@ fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
         tenant_header: HeaderValue::from_static("t"),
         environment_header: HeaderValue::from_static("e"),
         limits: Limits::default(),
+        rate: None,
         state: State::Failed { revision: None },
     })
 }
