@@ -182,10 +182,18 @@ pub enum Provider {
     Slack,
     /// Telegram's Bot API.
     Telegram,
+    /// Microsoft's Bot Framework: Teams and its other channels.
+    Teams,
     /// Microsoft Teams: outgoing webhooks.
     TeamsOutgoing,
     /// Cisco Webex.
     Webex,
+    /// WhatsApp's Cloud API.
+    Whatsapp,
+    /// Facebook Messenger.
+    Messenger,
+    /// Instagram messaging.
+    Instagram,
     /// GitHub webhooks.
     Github,
     /// GitLab: its token, or its signing key.
@@ -202,23 +210,35 @@ pub enum Provider {
     Twilio,
     /// Discord: interactions and webhook events.
     Discord,
+    /// LINE.
+    Line,
     /// Standard Webhooks 1.0, Svix's headers too.
     StandardWebhooks,
     /// Zoom.
     Zoom,
     /// Linear.
     Linear,
+    /// SendGrid's event webhook.
+    Sendgrid,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
+    /// Anyone who signs HTTP messages (RFC 9421), as the options say.
+    HttpSignature,
+    /// Any sender's webhook for a flow, with the check that the options say.
+    Webhook,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 24] = [
         Self::Slack,
         Self::Telegram,
+        Self::Teams,
         Self::TeamsOutgoing,
         Self::Webex,
+        Self::Whatsapp,
+        Self::Messenger,
+        Self::Instagram,
         Self::Github,
         Self::Gitlab,
         Self::Gitea,
@@ -227,10 +247,14 @@ impl Provider {
         Self::Shopify,
         Self::Twilio,
         Self::Discord,
+        Self::Line,
         Self::StandardWebhooks,
         Self::Zoom,
         Self::Linear,
+        Self::Sendgrid,
         Self::Hmac,
+        Self::HttpSignature,
+        Self::Webhook,
     ];
 
     /// The name in manifests, metrics and on the command line.
@@ -238,8 +262,12 @@ impl Provider {
         match self {
             Self::Slack => "slack",
             Self::Telegram => "telegram",
+            Self::Teams => "teams",
             Self::TeamsOutgoing => "teams-outgoing",
             Self::Webex => "webex",
+            Self::Whatsapp => "whatsapp",
+            Self::Messenger => "messenger",
+            Self::Instagram => "instagram",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Gitea => "gitea",
@@ -248,11 +276,20 @@ impl Provider {
             Self::Shopify => "shopify",
             Self::Twilio => "twilio",
             Self::Discord => "discord",
+            Self::Line => "line",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Zoom => "zoom",
             Self::Linear => "linear",
+            Self::Sendgrid => "sendgrid",
             Self::Hmac => "hmac",
+            Self::HttpSignature => "http-signature",
+            Self::Webhook => "webhook",
         }
+    }
+
+    /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
+    pub fn needs_signing(self) -> bool {
+        !matches!(self, Self::Teams)
     }
 
     /// The provider of this name.
@@ -276,7 +313,7 @@ pub struct Endpoint {
     pub host: Option<HostPattern>,
     /// Prefix by whole segments.
     pub path: PathPrefix,
-    /// Verification keys, newest first; the parser demands at least one.
+    /// Verification keys, newest first; the parser demands at least one, and none where the provider publishes them.
     pub signing: Vec<LiveSecret>,
     /// The token that the provider's handshake must show, where it has one.
     pub verify: Option<SecretRef>,

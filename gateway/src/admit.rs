@@ -76,7 +76,7 @@ pub(crate) fn doorstep(arrival: &Arrival, caller: IpAddr) -> Result<(), Refused>
 /// Lets in, or says what it repeats. Waits, at most the deployment's wall time, while the first of two runs.
 ///
 /// # Errors
-/// When the tenant is over its rate, the delivery larger than its deployment takes, there is no room, or the journal does not answer. Dropping the
+/// When the tenant is over its rate, a proof that opens once has been used, the delivery is larger than its deployment takes, there is no room, or the journal does not answer. Dropping the
 /// future leaves nothing behind.
 pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, owner: Owner, now: SystemTime) -> Result<Admission, Refused> {
     if let Some(rate) = &owner.deployment.rate {
@@ -99,6 +99,8 @@ pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, owner: Owner, now: 
             owner,
             ticket: Some(ticket),
         })),
+        // A proof that opens once is no provider's retry when it is seen again.
+        Ok(Seen::Done | Seen::Running(_)) if delivery.is_single_use() => Err(Refused::Replayed),
         Ok(Seen::Done) => Ok(Admission::Duplicate(StatusCode::OK)),
         Ok(Seen::Running(flight)) => match dedupe::outcome(flight, owner.deployment.limits.wall).await {
             Some(Ended::Answered(status)) => Ok(Admission::Duplicate(status)),

@@ -61,6 +61,8 @@ pub(crate) enum Refused {
     BodyBroken(String),
     /// `ingress` did not open it.
     Ingress(Refusal),
+    /// A proof that opens once, seen again. 401.
+    Replayed,
     /// From an address that the endpoint does not take calls from. 403.
     AddressNotAllowed,
     /// Called more often than its endpoint or its tenant may be; when there is room again. 429.
@@ -106,7 +108,8 @@ impl Refused {
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Ingress(refusal) => status_for(refusal.reason),
+            Self::Ingress(refusal) => status_for(refusal),
+            Self::Replayed => StatusCode::UNAUTHORIZED,
             Self::AddressNotAllowed => StatusCode::FORBIDDEN,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Batch { .. }
@@ -140,6 +143,7 @@ impl Refused {
             Self::BuffersFull => "buffers_full",
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
+            Self::Replayed => "replayed",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::RateLimited(_) => "rate_limited",
             Self::Batch { .. } => "batch_failed",
@@ -186,15 +190,16 @@ pub(crate) fn code_of_call(error: &CallError) -> &'static str {
 }
 
 /// The status that a request with this refusal gets.
-pub fn status_of_reason(reason: Reason) -> u16 {
-    status_for(reason).as_u16()
+pub fn status_of_refusal(refusal: &Refusal) -> u16 {
+    status_for(refusal).as_u16()
 }
 
-fn status_for(reason: Reason) -> StatusCode {
-    match reason {
+fn status_for(refusal: &Refusal) -> StatusCode {
+    match refusal.reason {
         Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::BadHandshake => StatusCode::FORBIDDEN,
+        _ if refusal.forbidden => StatusCode::FORBIDDEN,
         // Every other reason says that it is not verified, and the caller learns nothing more than that.
         _ => StatusCode::UNAUTHORIZED,
     }

@@ -19,7 +19,7 @@ use tollgate_store::{Journal, JournalError, Mark};
 /// Marks in flight at most, each of about 200 bytes: eight times the pool's places, for those that wait in queues. The journal keeps room for as many.
 pub(crate) const MAX_IN_FLIGHT: usize = tollgate_store::journal::IN_FLIGHT_MARKS as usize;
 
-/// Marks in the journal at most: three days (the longest horizon) of eleven deliveries a second. A full journal answers 503 and evicts nothing that lives.
+/// Marks in the journal at most: eight days (the longest horizon) of four deliveries a second, or a day of thirty-five. A full journal answers 503 and evicts nothing that lives.
 pub(crate) const MAX_DONE: u64 = 3_000_000;
 
 /// A tenant's share where there are several: half of the table, in flight and done, so that one that is flooded leaves as much to all others.

@@ -23,6 +23,7 @@ fn all() -> Vec<(Refused, u16)> {
         (Refused::BodySlow, 408),
         (Refused::BuffersFull, 503),
         (Refused::BodyBroken(secret()), 400),
+        (Refused::Replayed, 401),
         (Refused::AddressNotAllowed, 403),
         (Refused::RateLimited(Duration::from_millis(1)), 429),
         (
@@ -56,7 +57,16 @@ fn all() -> Vec<(Refused, u16)> {
             Reason::BadHandshake => 403,
             _ => 401,
         };
-        all.push((Refused::Ingress(Refusal { reason, detail: secret() }), status));
+        for forbidden in [false, true] {
+            let status = if forbidden && status == 401 { 403 } else { status };
+            let refusal = Refusal {
+                reason,
+                detail: secret(),
+                wants: None,
+                forbidden,
+            };
+            all.push((Refused::Ingress(refusal), status));
+        }
     }
     all
 }

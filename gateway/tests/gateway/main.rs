@@ -12,6 +12,7 @@
 mod access;
 mod admin;
 mod answers;
+mod batch;
 mod dedupe;
 mod doorstep;
 mod drain;

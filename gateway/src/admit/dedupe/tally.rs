@@ -5,7 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Marks are counted by the hour in which they expire: the longest horizon of three days is 73 numbers for a tenant, and a share is freed an hour late at most.
+/// Marks are counted by the hour in which they expire: the longest horizon of eight days is 193 numbers for a tenant, and a share
+/// is freed an hour late at most.
 const STEP: Duration = Duration::from_secs(3600);
 
 /// One tenant's marks. Those of an earlier process are not in it: the journal keeps them under the whole table's bound alone.
