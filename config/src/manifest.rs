@@ -9,6 +9,7 @@ pub mod keys;
 mod limits;
 mod links;
 mod listener;
+mod rate;
 mod read;
 mod storage;
 mod tenant;
@@ -16,6 +17,7 @@ mod value;
 
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
+pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
 pub use storage::{JOURNAL_NAME, STORE_PATH};
 
@@ -63,6 +65,8 @@ pub struct Listener {
     pub protocols: Vec<Protocol>,
     /// Peers that may set `Forwarded`, `X-Forwarded-*`; from all others these are removed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Every connection begins with a PROXY header, and comes from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Refuse a TLS client that names no host or an unknown one.
     pub strict_sni: bool,
     /// Where the listener stands in the manifest.
@@ -165,6 +169,8 @@ pub struct Tenant {
     pub hosts: Vec<HostPattern>,
     /// Provider accounts that belong to it, by provider.
     pub accounts: BTreeMap<Provider, Vec<String>>,
+    /// How often it may call and be called; `None`: without a limit.
+    pub rate: Option<Rate>,
     /// Where it stands.
     pub place: Place,
 }
@@ -301,8 +307,8 @@ impl Provider {
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
-    /// Whose deliveries. This build has no endpoints that several tenants share.
-    pub tenant: TenantId,
+    /// Whose deliveries, and what runs.
+    pub serves: Serves,
     /// The team, if one is named.
     pub team: Option<TeamId>,
     /// Which scheme verifies.
@@ -311,8 +317,6 @@ pub struct Endpoint {
     pub host: Option<HostPattern>,
     /// Prefix by whole segments.
     pub path: PathPrefix,
-    /// What runs.
-    pub deployment: DeploymentId,
     /// Verification keys, newest first; the parser demands at least one, and none where the provider publishes them.
     pub signing: Vec<LiveSecret>,
     /// The token that the provider's handshake must show, where it has one.
@@ -321,8 +325,37 @@ pub struct Endpoint {
     pub options: BTreeMap<String, OptionValue>,
     /// When an accepted delivery is answered.
     pub deliver: Deliver,
+    /// How often it may be called; `None`: without a limit.
+    pub rate: Option<Rate>,
+    /// Networks that may call it; empty: everyone.
+    pub allow_from: Vec<IpNet>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// Whose deliveries an endpoint takes, and what runs for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serves {
+    /// One tenant.
+    One {
+        /// Whose.
+        tenant: TenantId,
+        /// What runs.
+        deployment: DeploymentId,
+    },
+    /// Several tenants, whose accounts with the provider choose; the parser demands that each has some.
+    Shared(BTreeMap<TenantId, DeploymentId>),
+}
+
+impl Serves {
+    /// Each tenant with what runs for it.
+    pub fn each(&self) -> impl Iterator<Item = (&TenantId, &DeploymentId)> {
+        let (one, shared) = match self {
+            Self::One { tenant, deployment } => (Some((tenant, deployment)), None),
+            Self::Shared(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(shared.into_iter().flatten())
+    }
 }
 
 /// A secret's reference and how long it opens.
