@@ -5,6 +5,7 @@
 mod context;
 mod deployment;
 mod endpoint;
+mod identity;
 pub mod keys;
 mod limits;
 mod links;
@@ -14,6 +15,7 @@ mod storage;
 mod tenant;
 mod value;
 
+pub use identity::TENANT_VARIABLE;
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
 pub use read::{MAX_FILE_LEN, SCHEMA};
@@ -143,10 +145,21 @@ pub struct Trust {
 }
 
 /// How the tenant is found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// In order; the first that finds one wins. This build knows `host`.
+    /// Asked in this order, each at most once; the first that finds a tenant wins. `Env` always finds one, so it is the last.
     pub by: Vec<IdentityBy>,
+    /// The environment variable that [`IdentityBy::Env`] reads.
+    pub variable: String,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            by: vec![IdentityBy::Host],
+            variable: TENANT_VARIABLE.to_owned(),
+        }
+    }
 }
 
 /// One way to find the tenant.
@@ -154,6 +167,21 @@ pub struct Identity {
 pub enum IdentityBy {
     /// By the request's host, from `tenants.*.hosts`.
     Host,
+    /// By the header `X-Greentic-Tenant` of a trusted proxy.
+    Header,
+    /// One tenant for all requests, named by the gateway's own environment.
+    Env,
+}
+
+impl IdentityBy {
+    /// As the manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Header => "header",
+            Self::Env => "env",
+        }
+    }
 }
 
 /// One tenant.

@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, limits::shown_range, listener, storage};
+use super::{Limits, identity, limits::shown_range, listener, storage};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -144,7 +144,7 @@ const KEYS: &[Key] = &[
     key("", "journal", "a mapping of `path`", Words("beside the sled path; in memory when the store is"), "where promises are kept, such as which deliveries are done"),
     later("", "cache", "a mapping of `path`", "packs and compiled workers, kept over restarts"),
     key("", "trust", "a mapping of `keys` and `unsigned`", Words("nothing is trusted: no pack runs"), "whose packs may run"),
-    key("", "identity", "a mapping of `by`", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
+    key("", "identity", "a mapping of `by` and the ways' settings", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
     key("", "tenants", "a mapping from tenant ids to tenants", Words("no tenants"), "the customers of the platform"),
     key("", "endpoints", "a list of endpoints", Words("no endpoints"), "provider instances, each at its host and path"),
     key("", "deployments", "a list of deployments", Words("no deployments"), "the tenants' uses of packs"),
@@ -174,12 +174,12 @@ const KEYS: &[Key] = &[
     key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
     key("trust", "unsigned", "`allow`, in environment `local`", Words("unsigned packs are refused"), "run packs that nobody signed"),
 
-    key("identity", "by", "a list of `host`", Value(|| "[host]".to_owned()), "in which order the tenant is looked for"),
-    later("identity", "header", "a mapping", "the tenant from a trusted proxy's header"),
+    key("identity", "by", "a list of `host`, `header`, `env`, each at most once", Value(|| "[host]".to_owned()), "in which order the tenant is looked for; the first way that finds one wins"),
+    key("identity", "env", "a mapping of `name`, with `env` among `by`", Words("the variable's own name"), "the tenant from the gateway's environment; it always finds one, so it is the last of `by`"),
     later("identity", "jwt", "a mapping", "the tenant from a verified token"),
-    later("identity", "env", "a mapping", "the tenant from the process's environment"),
+    key("identity.env", "name", "the name of an environment variable", Value(|| identity::TENANT_VARIABLE.to_owned()), "which variable holds the tenant's id"),
 
-    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins"),
+    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins. Two tenants may have the same one where `identity` has another way than `host`"),
     key("tenants.*", "accounts", "a mapping from providers to lists of account ids", Words("every account"), "provider accounts that belong to the tenant; deliveries of others are refused"),
     later("tenants.*", "rate", "a mapping", "a limit on requests for each tenant"),
 

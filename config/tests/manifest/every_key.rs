@@ -17,7 +17,7 @@ fn everything() -> Value {
         "store": { "kind": "sled", "path": "store" },
         "journal": { "path": "journal" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
-        "identity": { "by": ["host"] },
+        "identity": { "by": ["host", "header", "env"], "env": { "name": "TENANT" } },
         "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] } } },
         "endpoints": [{
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
