@@ -46,17 +46,18 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     let now = SystemTime::now();
 
     // Limits, Host and SNI first: nothing is looked up for a request that no rule could accept.
-    let (mut head, body) = head::accept(request, peer, &gate.tasks).inspect_err(|rejected| rejected.charge(&snapshot, entry))?;
+    let (mut head, body) = head::accept(request, peer, &gate.tasks).inspect_err(|rejected| rejected.charge(&snapshot, peer, entry))?;
 
     // Trace before routing, so that a refusal can be found by its trace too.
     entry.traced(Trace::enter(&mut head.headers, entry.number()), head.host.as_str());
 
-    // Route: host + path -> endpoint or public route.
+    // Route: tenant (as the manifest's `identity` finds it), host and path -> endpoint or public route.
+    let said = identity::Said::by(&head.headers, peer.trusted);
     let arrival = snapshot
         .routes
-        .find(head.host.as_str(), head.path.path(), &head.method)
+        .find(head.host.as_str(), head.path.path(), &head.method, said)
         .inspect_err(|_| {
-            if let Some(endpoint) = snapshot.routes.endpoint(head.host.as_str(), head.path.path()) {
+            if let Some(endpoint) = snapshot.routes.endpoint(head.host.as_str(), head.path.path(), said) {
                 entry.charged_to(endpoint);
             }
         })?;
@@ -89,7 +90,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         }
     };
 
-    // Identity after proof: a signed account may narrow whose it is.
+    // Identity again, after proof: a signed account may narrow whose it is.
     let tenant = identity::resolve(&entrant)?;
 
     // Admission: one event runs once.

@@ -6,6 +6,7 @@ use crate::{
     admin::Admin,
     admit::dedupe::{Dedupe, MAX_DONE, MAX_IN_FLIGHT},
     gate::Gate,
+    identity::{self, Identity, TenantError},
     listen::{
         Terms,
         tcp::{self, Caps, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS},
@@ -80,6 +81,9 @@ pub enum StartError {
     /// Missing or blank secrets, all at once.
     #[error("secrets are missing")]
     Secrets(#[source] SecretErrors),
+    /// The tenant that the gateway's own environment must name.
+    #[error("the tenant is not known")]
+    Tenant(#[source] TenantError),
     /// A trust key that cannot be read.
     #[error("a trust key cannot be used")]
     Trust(#[source] tollgate_packs::KeyError),
@@ -138,6 +142,7 @@ impl Gateway {
     pub async fn start(environment: Environment) -> Result<Running, StartError> {
         validate(&environment).map_err(StartError::Manifest)?;
         let mut secrets = secrets::resolve(&environment).map_err(StartError::Secrets)?;
+        let tenant = identity::fixed(&environment).map_err(StartError::Tenant)?;
         let keys = environment
             .trust
             .keys
@@ -173,7 +178,8 @@ impl Gateway {
         gate.tasks
             .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
         let loading = gate.clone();
-        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading.metrics));
+        let identity = Identity::new(&environment, tenant);
+        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, identity, &keys, &host, &loading.metrics));
         let snapshot = loaded
             .await
             .map_err(|error| StartError::Load(error.to_string()))?

@@ -19,6 +19,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
+use tollgate_config::TenantId;
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
 
@@ -43,6 +44,10 @@ pub(crate) enum Refused {
     UriTooLong,
     /// Nothing is here. 404.
     NotRouted,
+    /// The proxy's header names no tenant. 404.
+    UnknownTenant(String),
+    /// The tenant was found, and the host is not its own. 404.
+    WrongTenant(TenantId),
     /// The provider does not call so. 405.
     WrongMethod {
         /// How it calls.
@@ -88,7 +93,8 @@ impl Refused {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::NotRouted => StatusCode::NOT_FOUND,
+            // To the caller, another tenant's place is no place.
+            Self::NotRouted | Self::UnknownTenant(_) | Self::WrongTenant(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
@@ -115,6 +121,8 @@ impl Refused {
             Self::HeadersTooLarge => "headers_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::NotRouted => "not_routed",
+            Self::UnknownTenant(_) => "unknown_tenant",
+            Self::WrongTenant(_) => "wrong_tenant",
             Self::WrongMethod { .. } => "wrong_method",
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => "body_too_large",
             Self::BodySlow => "body_slow",
@@ -137,7 +145,8 @@ impl Refused {
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
-            Self::BodyBroken(what) | Self::Journal(what) => Some(what.clone()),
+            Self::BodyBroken(what) | Self::Journal(what) | Self::UnknownTenant(what) => Some(what.clone()),
+            Self::WrongTenant(tenant) => Some(format!("it is tenant {tenant}'s, which does not have this host")),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
             Self::Batch(events) => Some(format!("{events} events in one request")),
             Self::Call(error) | Self::AnswerBroken(error) => Some(error.to_string()),

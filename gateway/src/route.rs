@@ -1,12 +1,12 @@
 //! Host and path to an endpoint or a public route.
 //!
-//! The tenant comes first: the most specific host pattern of all tenants' owns the host, so that one tenant's wildcard never reaches
-//! into another's name. Within the tenant, endpoints come before routes, the more specific host before the less, the longer path before the shorter.
+//! The tenant comes first, found as `identity.by` says; the host must be its own by the most specific pattern of all tenants', so that one
+//! tenant's wildcard never reaches into another's name. Within the tenant, endpoints come before routes, the more specific host before the less, the longer path before the shorter.
 
 pub(crate) mod index;
 
 use crate::{
-    identity::TenantHosts,
+    identity::{Identity, Said},
     respond::Refused,
     snapshot::{Endpoint, Route},
 };
@@ -44,7 +44,7 @@ impl Public {
 /// All that can be reached.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    tenants: TenantHosts,
+    identity: Identity,
     places: HashMap<TenantId, Places>,
 }
 
@@ -55,10 +55,10 @@ struct Places {
 }
 
 impl Table {
-    /// A table of these tenants' hosts, with nothing on them.
-    pub(crate) fn new(tenants: TenantHosts) -> Self {
+    /// A table for tenants that are found so, with nothing in it.
+    pub(crate) fn new(identity: Identity) -> Self {
         Self {
-            tenants,
+            identity,
             places: HashMap::new(),
         }
     }
@@ -75,12 +75,13 @@ impl Table {
         places.routes.entry(host).insert(path, route);
     }
 
-    /// Finds the place of a host (as [`tollgate_config::pattern::Host`] writes it) and a path.
+    /// Finds the place of a host (as [`tollgate_config::pattern::Host`] writes it) and a path, among those of the request's tenant.
     ///
     /// # Errors
-    /// `NotRouted`; `WrongMethod` at an endpoint whose provider does not call so.
-    pub(crate) fn find(&self, host: &str, path: &str, method: &Method) -> Result<Arrival, Refused> {
-        if let Some(endpoint) = self.endpoint(host, path) {
+    /// `NotRouted`; what [`Identity::find`] says; `WrongMethod` at an endpoint whose provider does not call so.
+    pub(crate) fn find(&self, host: &str, path: &str, method: &Method, said: Said<'_>) -> Result<Arrival, Refused> {
+        let places = self.places(host, said)?;
+        if let Some(endpoint) = places.endpoint(host, path) {
             if !endpoint.scheme.methods().contains(method) {
                 return Err(Refused::WrongMethod {
                     allow: endpoint.allow.clone(),
@@ -88,7 +89,6 @@ impl Table {
             }
             return Ok(Arrival::Endpoint(endpoint.clone()));
         }
-        let places = self.places(host).ok_or(Refused::NotRouted)?;
         let route = places
             .routes
             .matching(host)
@@ -100,12 +100,19 @@ impl Table {
     }
 
     /// The endpoint at a host and a path, whatever the method: who is charged with a refusal there.
-    pub(crate) fn endpoint<'a>(&'a self, host: &'a str, path: &str) -> Option<&'a Arc<Endpoint>> {
-        self.places(host)?.endpoints.matching(host).find_map(|paths| paths.longest(path))
+    pub(crate) fn endpoint(&self, host: &str, path: &str, said: Said<'_>) -> Option<&Arc<Endpoint>> {
+        self.places(host, said).ok()?.endpoint(host, path)
     }
 
-    fn places<'a>(&'a self, host: &'a str) -> Option<&'a Places> {
-        self.places.get(self.tenants.owner(host)?)
+    fn places(&self, host: &str, said: Said<'_>) -> Result<&Places, Refused> {
+        let tenant = self.identity.find(host, said)?;
+        self.places.get(tenant).ok_or(Refused::NotRouted)
+    }
+}
+
+impl Places {
+    fn endpoint(&self, host: &str, path: &str) -> Option<&Arc<Endpoint>> {
+        self.endpoints.matching(host).find_map(|paths| paths.longest(path))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     dispatch::id_value,
-    identity::TenantHosts,
+    identity::Identity,
     metrics::Metrics,
     route::Table,
     secrets::Secrets,
@@ -29,6 +29,7 @@ use tollgate_packs::{
 pub(crate) fn snapshot(
     environment: &Environment,
     mut secrets: Secrets,
+    identity: Identity,
     keys: &[TrustedKey],
     host: &Host,
     metrics: &Metrics,
@@ -42,7 +43,7 @@ pub(crate) fn snapshot(
         .iter()
         .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host))))
         .collect();
-    let mut routes = Table::new(hosts(environment));
+    let mut routes = Table::new(identity);
     for plan in &environment.endpoints {
         // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
         let (Some(deployment), Ok(scheme)) = (deployments.get(&plan.deployment), Scheme::new(plan.provider, &plan.options)) else {
@@ -91,16 +92,6 @@ pub(crate) fn snapshot(
         deployments: in_order.collect(),
         complete: true,
     })
-}
-
-fn hosts(environment: &Environment) -> TenantHosts {
-    let mut hosts = TenantHosts::default();
-    for tenant in environment.tenants.values() {
-        for pattern in &tenant.hosts {
-            hosts.add(pattern, &tenant.id);
-        }
-    }
-    hosts
 }
 
 fn allow(methods: &[Method]) -> HeaderValue {

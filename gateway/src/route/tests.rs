@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 use super::*;
 use crate::{
+    identity::TenantHosts,
     metrics::Metrics,
     snapshot::{Deployment, State},
 };
@@ -21,7 +22,7 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
         }
     }
     let metrics = Metrics::new().unwrap();
-    let mut table = Table::new(hosts);
+    let mut table = Table::new(Identity::by_host(hosts));
     for (tenant, id, host, path) in endpoints {
         let deployment = deployment(tenant, id);
         let endpoint = Endpoint {
@@ -71,7 +72,7 @@ fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
 }
 
 fn found(table: &Table, method: &Method, host: &str, path: &str) -> String {
-    match table.find(host, path, method) {
+    match table.find(host, path, method, Said::Nothing) {
         Ok(Arrival::Endpoint(endpoint)) => endpoint.id.to_string(),
         Ok(Arrival::Public(public)) => public.route().deployment.id.to_string(),
         Err(refused) => refused.code().to_owned(),
