@@ -100,7 +100,7 @@ impl Table {
     }
 
     /// The endpoint at a host and a path, whatever the method: who is charged with a refusal there.
-    pub(crate) fn endpoint(&self, host: &str, path: &str, said: Said<'_>) -> Option<&Arc<Endpoint>> {
+    pub(crate) fn endpoint<'a>(&'a self, host: &'a str, path: &str, said: Said<'_>) -> Option<&'a Arc<Endpoint>> {
         self.places(host, said).ok()?.endpoint(host, path)
     }
 
@@ -111,7 +111,7 @@ impl Table {
 }
 
 impl Places {
-    fn endpoint(&self, host: &str, path: &str) -> Option<&Arc<Endpoint>> {
+    fn endpoint<'a>(&'a self, host: &'a str, path: &str) -> Option<&'a Arc<Endpoint>> {
         self.endpoints.matching(host).find_map(|paths| paths.longest(path))
     }
 }

@@ -12,11 +12,7 @@ pub const TENANT_VARIABLE: &str = "DEFAULT_TENANT";
 
 /// Ways to find the tenant that the design names and this build does not have.
 const LATER: [&str; 1] = ["jwt"];
-const WAYS: [(&str, IdentityBy); 3] = [
-    ("host", IdentityBy::Host),
-    ("header", IdentityBy::Header),
-    ("env", IdentityBy::Env),
-];
+const WAYS: [(&str, IdentityBy); 3] = [("host", IdentityBy::Host), ("header", IdentityBy::Header), ("env", IdentityBy::Env)];
 
 /// What could be read of `identity`, with what is needed to check it against the rest.
 #[derive(Debug)]
@@ -39,9 +35,11 @@ impl Draft {
             && listeners.iter().all(|listener| listener.value.trusted_proxies.is_empty())
         {
             let help = "list the proxies that set it under `trusted_proxies` of a listener".to_owned();
-            context
-                .report
-                .add(&header.at, "`header` is set by trusted proxies, and no listener has any", Some(help));
+            context.report.add(
+                &header.at,
+                "`header` is set by trusted proxies, and no listener has any",
+                Some(help),
+            );
         }
     }
 
@@ -61,7 +59,9 @@ pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Draft {
         draft.whole = Some(Identity::default());
         return draft;
     };
-    let Some(fields) = value.fields("identity", context) else { return draft };
+    let Some(fields) = value.fields("identity", context) else {
+        return draft;
+    };
     let mut env = fields.get("env");
     let by = match fields.get("by") {
         None => Some(vec![IdentityBy::Host]),
@@ -124,10 +124,7 @@ fn refuse<T>(name: &Located<&str>, value: &Value<'_>, context: &mut Context) -> 
     } else if words().any(|word| word == name.value) {
         (format!("`{}` has no settings", name.value), None)
     } else {
-        (
-            format!("unknown identity {}", shown(name.value)),
-            Some(hint(name.value, words())),
-        )
+        (format!("unknown identity {}", shown(name.value)), Some(hint(name.value, words())))
     };
     value.refuse_with(message, help, context)
 }
