@@ -208,6 +208,12 @@ pub enum Provider {
     TeamsOutgoing,
     /// Cisco Webex.
     Webex,
+    /// WhatsApp's Cloud API.
+    Whatsapp,
+    /// Facebook Messenger.
+    Messenger,
+    /// Instagram messaging.
+    Instagram,
     /// GitHub webhooks.
     Github,
     /// GitLab: its token, or its signing key.
@@ -224,23 +230,30 @@ pub enum Provider {
     Twilio,
     /// Discord: interactions and webhook events.
     Discord,
+    /// LINE.
+    Line,
     /// Standard Webhooks 1.0, Svix's headers too.
     StandardWebhooks,
     /// Zoom.
     Zoom,
     /// Linear.
     Linear,
+    /// SendGrid's event webhook.
+    Sendgrid,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Slack,
         Self::Telegram,
         Self::TeamsOutgoing,
         Self::Webex,
+        Self::Whatsapp,
+        Self::Messenger,
+        Self::Instagram,
         Self::Github,
         Self::Gitlab,
         Self::Gitea,
@@ -249,9 +262,11 @@ impl Provider {
         Self::Shopify,
         Self::Twilio,
         Self::Discord,
+        Self::Line,
         Self::StandardWebhooks,
         Self::Zoom,
         Self::Linear,
+        Self::Sendgrid,
         Self::Hmac,
     ];
 
@@ -262,6 +277,9 @@ impl Provider {
             Self::Telegram => "telegram",
             Self::TeamsOutgoing => "teams-outgoing",
             Self::Webex => "webex",
+            Self::Whatsapp => "whatsapp",
+            Self::Messenger => "messenger",
+            Self::Instagram => "instagram",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Gitea => "gitea",
@@ -270,9 +288,11 @@ impl Provider {
             Self::Shopify => "shopify",
             Self::Twilio => "twilio",
             Self::Discord => "discord",
+            Self::Line => "line",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Zoom => "zoom",
             Self::Linear => "linear",
+            Self::Sendgrid => "sendgrid",
             Self::Hmac => "hmac",
         }
     }

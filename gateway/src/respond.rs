@@ -98,7 +98,7 @@ impl Refused {
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Ingress(refusal) => status_for(refusal.reason),
+            Self::Ingress(refusal) => status_for(refusal),
             Self::UnknownAccount => StatusCode::FORBIDDEN,
             Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -173,15 +173,16 @@ pub(crate) fn code_of_call(error: &CallError) -> &'static str {
 }
 
 /// The status that a request with this refusal gets.
-pub fn status_of_reason(reason: Reason) -> u16 {
-    status_for(reason).as_u16()
+pub fn status_of_refusal(refusal: &Refusal) -> u16 {
+    status_for(refusal).as_u16()
 }
 
-fn status_for(reason: Reason) -> StatusCode {
-    match reason {
+fn status_for(refusal: &Refusal) -> StatusCode {
+    match refusal.reason {
         Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::BadHandshake => StatusCode::FORBIDDEN,
+        _ if refusal.forbidden => StatusCode::FORBIDDEN,
         // Every other reason says that it is not verified, and the caller learns nothing more than that.
         _ => StatusCode::UNAUTHORIZED,
     }

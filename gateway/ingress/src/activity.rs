@@ -120,6 +120,8 @@ pub struct Metadata {
     pub event: Option<String>,
     /// Whether a bot sent it, perhaps the app itself: answering it unseen makes a loop.
     pub bot: bool,
+    /// Whether the event's name in a header that nothing signs is not one of such a body: somebody may have changed it on a recorded request.
+    pub event_mismatch: bool,
 }
 
 /// Kinds of activities, the same for every provider.

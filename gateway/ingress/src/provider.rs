@@ -3,6 +3,7 @@
 //! A new provider is a file beside these with an `Opener`, and a line in `opener`. Its [`Facts`] are the table that the documents and
 //! `tollgate providers` are made from.
 
+mod batch;
 mod bitbucket;
 mod body_mac;
 mod discord;
@@ -12,7 +13,12 @@ mod gitea;
 mod github;
 mod gitlab;
 mod hmac;
+mod instagram;
+mod line;
 mod linear;
+mod messenger;
+mod meta;
+mod sendgrid;
 mod shopify;
 mod slack;
 mod standard_webhooks;
@@ -22,6 +28,7 @@ mod telegram;
 mod timed_mac;
 mod twilio;
 mod webex;
+mod whatsapp;
 mod zoom;
 
 use crate::{
@@ -101,6 +108,11 @@ pub(crate) trait Opener: Sync {
         self.facts().same_body
     }
 
+    /// Where its issuer of tokens publishes its keys.
+    fn jwks_url<'a>(&self, _scheme: &'a Scheme) -> Option<&'a str> {
+        None
+    }
+
     /// A small real payload.
     fn sample(&self) -> &'static str;
 
@@ -132,6 +144,9 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Telegram => &telegram::Telegram,
         Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
         Provider::Webex => &webex::Webex,
+        Provider::Whatsapp => &whatsapp::Whatsapp,
+        Provider::Messenger => &messenger::Messenger,
+        Provider::Instagram => &instagram::Instagram,
         Provider::Github => &github::Github,
         Provider::Gitlab => &gitlab::Gitlab,
         Provider::Gitea => &gitea::Gitea,
@@ -140,9 +155,11 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Shopify => &shopify::Shopify,
         Provider::Twilio => &twilio::Twilio,
         Provider::Discord => &discord::Discord,
+        Provider::Line => &line::Line,
         Provider::StandardWebhooks => &standard_webhooks::StandardWebhooks,
         Provider::Zoom => &zoom::Zoom,
         Provider::Linear => &linear::Linear,
+        Provider::Sendgrid => &sendgrid::Sendgrid,
         Provider::Hmac => &hmac::Hmac,
     }
 }

@@ -34,12 +34,17 @@ pub fn key(provider: Provider) -> &'static str {
         Provider::Github => "It's a Secret to Everybody",
         Provider::StandardWebhooks => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         Provider::Twilio => "12345",
+        Provider::Line => "channel_secret",
         Provider::Gitea => "IsWishesWereHorsesWedAllBeEatingSteak!",
         // RFC 8032 7.1, test 1.
         Provider::Discord => "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
         // Base64, as Teams shows its token once.
         Provider::TeamsOutgoing => "dGhlIGdhdGUgb3BlbnMgZm9yIHdobyBoYXMgdGhpcyE=",
         Provider::Gitlab => "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        // A pair made for the seeds.
+        Provider::Sendgrid => {
+            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEbVbczAUCUMSXC+7QyklO0awyyDeZPJOfmUYiyERhu6cLxPXkIQtuj4gxUW80V2tfAAWIl53A1WuT/8SYesXTqA=="
+        }
         _ => "secret_of_the_seeds",
     }
 }
@@ -48,6 +53,9 @@ pub fn key(provider: Provider) -> &'static str {
 pub fn signing_key(provider: Provider) -> &'static str {
     match provider {
         Provider::Discord => "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        Provider::Sendgrid => {
+            "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjBRWgnXlcZXSEkw2djsS6R3dHMepkQyQ0iTWlj3WXBqhRANCAARtVtzMBQJQxJcL7tDKSU7RrDLIN5k8k5+ZRiLIRGG7pwvE9eQhC26PiDFRbzRXa18ABYiXncDVa5P/xJh6xdOo"
+        }
         _ => key(provider),
     }
 }

@@ -243,6 +243,11 @@ impl Scheme {
         provider::facts(self.provider).methods
     }
 
+    /// Where the provider's issuer of tokens publishes its keys (a JWKS), for providers that sign with tokens.
+    pub fn jwks_url(&self) -> Option<&str> {
+        provider::opener(self.provider).jwks_url(self)
+    }
+
     /// The largest body that the provider sends.
     pub fn body_limit(&self) -> ByteSize {
         provider::facts(self.provider).body_limit

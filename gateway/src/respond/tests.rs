@@ -47,7 +47,16 @@ fn all() -> Vec<(Refused, u16)> {
             Reason::BadHandshake => 403,
             _ => 401,
         };
-        all.push((Refused::Ingress(Refusal { reason, detail: secret() }), status));
+        for forbidden in [false, true] {
+            let status = if forbidden && status == 401 { 403 } else { status };
+            let refusal = Refusal {
+                reason,
+                detail: secret(),
+                wants: None,
+                forbidden,
+            };
+            all.push((Refused::Ingress(refusal), status));
+        }
     }
     all
 }

@@ -35,6 +35,7 @@ pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Opti
             kind,
             event: name.map(str::to_owned),
             bot: false,
+            event_mismatch: false,
         },
         channel_data: Map::from_iter([("type".to_owned(), name.map_or(Value::Null, Value::from))]),
         raw: Arc::from(raw.to_owned()),

@@ -78,6 +78,7 @@ impl Opener for Shopify {
         let mut draft = generic::draft(arrival, &FACTS, Kind::Event, None, raw);
         let topic = field::optional(arrival.request.headers, EVENT);
         draft.metadata.event = topic.filter(|topic| fits(topic, &body)).map(str::to_owned);
+        draft.metadata.event_mismatch = topic.is_some() && draft.metadata.event.is_none();
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         draft.text = owned(body.text("note")).filter(|text| !text.is_empty());
         draft.entities.urls = draft.text.as_deref().map(entity::urls).unwrap_or_default();

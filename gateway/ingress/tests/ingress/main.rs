@@ -11,6 +11,8 @@ mod gitea;
 mod gitlab;
 mod hmac;
 mod linear;
+mod mismatch;
+mod own;
 mod properties;
 mod schema;
 mod seeds;

@@ -2,7 +2,7 @@
 
 use super::FACTS;
 use crate::{
-    Opened, Refusal,
+    DropReason, Opened, Refusal,
     activity::{Attachment, Button, Entities, Kind, Mention, ProviderIds},
     entity,
     json::Object,
@@ -42,6 +42,11 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let tenant = of_channel("tenant").or_else(|| own(conversation.id("tenantId")));
     let user = own(from.id("id"));
     let id = own(body.id("id"));
+    // The recipient is the bot.
+    let itself = user.is_some() && own(object("recipient").id("id")) == user;
+    if itself && matches!(kind, Kind::Message | Kind::Edit | Kind::Deletion) {
+        return Ok(generic::dropped(DropReason::OwnMessage, generic::signed("activity", id).as_ref()));
+    }
 
     let mut draft = generic::draft(arrival, &FACTS, kind, Some(&name), raw);
     draft.ids = ProviderIds {
