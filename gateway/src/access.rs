@@ -49,6 +49,8 @@ pub(crate) enum End {
     Rejected,
     /// Let in without a provider.
     Public,
+    /// Let in by a token.
+    Authorized,
     /// The provider's own check.
     Handshake,
     /// A repeat.
@@ -127,11 +129,13 @@ impl Entry {
         let deployment = match arrival {
             Arrival::Endpoint(endpoint) => {
                 self.endpoint = Some(endpoint.clone());
-                &endpoint.deployment
+                Some(&endpoint.deployment)
             }
-            Arrival::Public(public) => &public.route().deployment,
+            Arrival::Public(public) => Some(&public.route().deployment),
+            Arrival::Authorized(authorized) => Some(&authorized.route().deployment),
+            Arrival::Guarded(guarded) => guarded.route().map(|route| &route.deployment),
         };
-        if let Some(line) = &mut self.line {
+        if let (Some(line), Some(deployment)) = (&mut self.line, deployment) {
             line.deployment = Some(deployment.clone());
         }
     }
@@ -147,6 +151,7 @@ impl Entry {
         self.end = match admitted.entrant() {
             Entrant::Verified { .. } => End::Failed,
             Entrant::Public(_) => End::Public,
+            Entrant::Authorized(_) => End::Authorized,
         };
     }
 
@@ -200,7 +205,9 @@ impl Entry {
         self.gate.metrics.answered(self.status);
         let Some(endpoint) = &self.endpoint else { return };
         match self.end {
-            End::Rejected | End::Public => self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone")),
+            End::Rejected | End::Public | End::Authorized => {
+                self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone"))
+            }
             End::Handshake => endpoint.counters.handshake.inc(),
             End::Duplicate => endpoint.counters.duplicate.inc(),
             End::Failed => endpoint.counters.failed.inc(),
@@ -261,6 +268,7 @@ impl End {
         match self {
             Self::Rejected => "rejected",
             Self::Public => "public",
+            Self::Authorized => "authorized",
             Self::Handshake => "handshake",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",

@@ -4,7 +4,7 @@ pub(crate) mod dedupe;
 
 use crate::{
     respond::Refused,
-    route::Public,
+    route::{Authorized, Public},
     snapshot::{Deployment, Endpoint},
 };
 use dedupe::{Dedupe, DedupeError, Ended, Seen, Ticket};
@@ -26,6 +26,8 @@ pub(crate) enum Entrant {
     },
     /// A request to a public route.
     Public(Public),
+    /// A request to a route that wants a token, with one.
+    Authorized(Authorized),
 }
 
 /// May be dispatched. Its parts are private: only [`admit`] makes one.
@@ -102,6 +104,7 @@ impl Admitted {
         match &self.entrant {
             Entrant::Verified { endpoint, .. } => &endpoint.deployment,
             Entrant::Public(public) => &public.route().deployment,
+            Entrant::Authorized(authorized) => &authorized.route().deployment,
         }
     }
 

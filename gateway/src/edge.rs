@@ -9,7 +9,7 @@ use crate::{
     admit::{Admission, Entrant, admit},
     dispatch,
     gate::Gate,
-    identity,
+    identity::{self, Said, token::Bearer},
     listen::Peer,
     respond::{self, Refused, body::AnswerBody},
     route::Arrival,
@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use tollgate_ingress::{Opened, UnixTime};
+use tollgate_ingress::{Keys, Opened, Refusal, UnixTime};
 
 /// Answers one request, whatever it is. Dropping the future (the client went away) cancels the worker's call and closes the log's entry.
 pub(crate) async fn answer(gate: Arc<Gate>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
@@ -52,10 +52,11 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     entry.traced(Trace::enter(&mut head.headers, entry.number()), head.host.as_str());
 
     // Route: tenant (as the manifest's `identity` finds it), host and path -> endpoint or public route.
-    let said = identity::Said::by(&head.headers, peer.trusted);
+    let said = Said::by(&head.headers, peer.trusted);
+    let bearer = Bearer::of(&head.headers);
     let arrival = snapshot
         .routes
-        .find(head.host.as_str(), head.path.path(), &head.method, said)
+        .find(head.host.as_str(), head.path.path(), &head.method, said, bearer.is_there())
         .inspect_err(|_| {
             if let Some(endpoint) = snapshot.routes.endpoint(head.host.as_str(), head.path.path(), said) {
                 entry.charged_to(endpoint);
@@ -63,15 +64,32 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         })?;
     entry.arrived(&arrival);
 
+    // A token, where the place wants one: nothing of the body is looked at before.
+    let arrival = match arrival {
+        Arrival::Guarded(guarded) => {
+            let tokens = snapshot.tokens.as_ref().ok_or(Refused::NotRouted)?;
+            let proof = tokens.verify(bearer, &gate.keys, unix(now)).await?;
+            let arrival = snapshot.routes.unlock(guarded, &proof, head.host.as_str(), head.path.path())?;
+            entry.arrived(&arrival);
+            arrival
+        }
+        open => open,
+    };
+
     // Ingress: what an endpoint gets is whole and verified before anything else is thought of it.
     let (entrant, body) = match arrival {
         Arrival::Public(public) => {
             let limit = public.route().deployment.limits.body.get();
             (Entrant::Public(public), body.streamed(limit)?)
         }
+        Arrival::Authorized(authorized) => {
+            let limit = authorized.route().deployment.limits.body.get();
+            (Entrant::Authorized(authorized), body.streamed(limit)?)
+        }
+        Arrival::Guarded(_) => return Err(Refused::NoToken),
         Arrival::Endpoint(endpoint) => {
             let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
-            match open(&endpoint, &head, &bytes, now)? {
+            match open(gate, &endpoint, &head, &bytes, now).await? {
                 Opened::Handshake(answer) => {
                     entry.reached(End::Handshake);
                     return Ok(respond::handshake(answer));
@@ -120,26 +138,34 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     }
 }
 
-/// Verifies what came to an endpoint.
-fn open(endpoint: &Endpoint, head: &Head, body: &Bytes, now: SystemTime) -> Result<Opened, Refused> {
+/// Verifies what came to an endpoint. A key that its provider publishes and that is not known yet is fetched, and then it is tried once more.
+async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: SystemTime) -> Result<Opened, Refused> {
     let request = tollgate_ingress::Request {
         method: &head.method,
         path_and_query: head.path.as_str(),
         headers: &head.headers,
         body,
     };
-    // A clock before 1970 is no clock: every timestamp is then in the future and refused.
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let opened = tollgate_ingress::open(
-        &endpoint.scheme,
-        &request,
-        &endpoint.keys,
-        UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX)),
-    );
+    let now = unix(now);
+    let open = |keys: &Keys| tollgate_ingress::open(&endpoint.scheme, &request, keys, now);
+    let keys = gate.keys.of(&endpoint.scheme, &endpoint.keys);
+    let mut opened = open(&keys);
+    if let Err(Refusal { wants: Some(wanted), .. }) = &opened {
+        let more = gate.keys.get(&endpoint.scheme, &keys, wanted, now).await;
+        if let Some(keys) = more.map_err(|error| Refused::NoKeys(error.to_string()))? {
+            opened = open(&keys);
+        }
+    }
     if let Ok(Opened::Deliveries(deliveries)) = &opened {
         for delivery in &deliveries.events {
             endpoint.counters.opened_by(delivery.matched_key());
         }
     }
     opened.map_err(Refused::Ingress)
+}
+
+/// A clock before 1970 is no clock: every timestamp is then in the future and refused.
+fn unix(now: SystemTime) -> UnixTime {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

@@ -1,6 +1,6 @@
 //! What every connection of one gateway shares.
 
-use crate::{admit::dedupe::Dedupe, edge::body::Unverified, metrics::Metrics, snapshot::Snapshot, tasks::Tasks};
+use crate::{admit::dedupe::Dedupe, edge::body::Unverified, keys::Keyring, metrics::Metrics, snapshot::Snapshot, tasks::Tasks};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tollgate_host::Host;
@@ -12,6 +12,8 @@ pub(crate) struct Gate {
     pub(crate) metrics: Metrics,
     /// What is in flight and what is done.
     pub(crate) dedupe: Dedupe,
+    /// Public keys of others.
+    pub(crate) keys: Arc<Keyring>,
     /// Bytes of endpoints' bodies that are not whole yet.
     pub(crate) unverified: Unverified,
     /// All tasks.
@@ -22,11 +24,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate that serves nothing yet.
-    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, tasks: Tasks, host: Host) -> Self {
+    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, keys: Arc<Keyring>, tasks: Tasks, host: Host) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             metrics,
             dedupe,
+            keys,
             unverified: Unverified::default(),
             tasks,
             host,

@@ -1,7 +1,9 @@
 //! Which tenant: the ways of `identity.by`, in their order, the first that finds one wins.
 //!
-//! Whatever found it, the host must be one of the tenant's own: no header and no token leads to another tenant's places. After proof, a
-//! signed account may narrow whose an endpoint's delivery is.
+//! Whatever found it, the host must be one of the tenant's own: no header and no token leads to another tenant's places. An endpoint's
+//! tenant is never looked for in a token: what a provider sends bears none of ours. After proof, a signed account may narrow whose its delivery is.
+
+pub(crate) mod token;
 
 use crate::{admit::Entrant, respond::Refused};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -30,6 +32,11 @@ impl TenantHosts {
         self.0.matching(host).next().is_some_and(|owners| owners.contains(tenant))
     }
 
+    /// Whether it is anyone's.
+    fn is_known(&self, host: &str) -> bool {
+        self.0.matching(host).next().is_some()
+    }
+
     /// The one tenant whose pattern covers this host most specifically; none where several share it.
     fn owner<'a>(&'a self, host: &'a str) -> Option<&'a TenantId> {
         let mut owners = self.0.matching(host).next()?.iter();
@@ -50,6 +57,16 @@ enum Way {
     Host,
     Header,
     Fixed(TenantId),
+    Token,
+}
+
+/// Whose places a request may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner<'a> {
+    /// This tenant's.
+    Tenant(&'a TenantId),
+    /// Of the tenant that the request's token names, if it is one.
+    Token,
 }
 
 /// A tenant that the gateway's own environment does not name.
@@ -102,6 +119,7 @@ impl Identity {
             IdentityBy::Host => Some(Way::Host),
             IdentityBy::Header => Some(Way::Header),
             IdentityBy::Env => fixed.clone().map(Way::Fixed),
+            IdentityBy::Jwt => Some(Way::Token),
         };
         Self {
             ways: environment.identity.by.iter().filter_map(way).collect(),
@@ -120,26 +138,56 @@ impl Identity {
         }
     }
 
-    /// Whose places a request may reach.
+    /// Whose places a request may reach. `bearer`: it has a token.
     ///
     /// # Errors
-    /// `NotRouted` when no way finds a tenant, `UnknownTenant` when one names nobody, `WrongTenant` when the host is not the tenant's.
-    pub(crate) fn find<'a>(&'a self, host: &'a str, said: Said<'_>) -> Result<&'a TenantId, Refused> {
+    /// `NotRouted` when no way finds a tenant (`NoToken` when one could), `UnknownTenant` when one names nobody, `WrongTenant` when the host is
+    /// not the tenant's.
+    pub(crate) fn owner<'a>(&'a self, host: &'a str, said: Said<'_>, bearer: bool) -> Result<Owner<'a>, Refused> {
+        let token = || bearer.then_some(Owner::Token);
+        match self.ask(host, said, token)? {
+            Some(owner) => Ok(owner),
+            None if self.hosts.is_known(host) && self.ways.iter().any(|way| matches!(way, Way::Token)) => Err(Refused::NoToken),
+            None => Err(Refused::NotRouted),
+        }
+    }
+
+    /// Whose endpoint a request may reach.
+    pub(crate) fn endpoints_owner<'a>(&'a self, host: &'a str, said: Said<'_>) -> Option<&'a TenantId> {
+        match self.ask(host, said, || None) {
+            Ok(Some(Owner::Tenant(tenant))) => Some(tenant),
+            _ => None,
+        }
+    }
+
+    /// Whether a token's tenant has this host.
+    ///
+    /// # Errors
+    /// `WrongTenant`.
+    pub(crate) fn admit<'a>(&self, host: &str, tenant: &'a TenantId) -> Result<&'a TenantId, Refused> {
+        if self.hosts.admits(host, tenant) {
+            Ok(tenant)
+        } else {
+            Err(Refused::WrongTenant(tenant.clone()))
+        }
+    }
+
+    fn ask<'a>(&'a self, host: &'a str, said: Said<'_>, token: impl Fn() -> Option<Owner<'a>>) -> Result<Option<Owner<'a>>, Refused> {
         for way in &self.ways {
             let found = match way {
                 Way::Host => self.hosts.owner(host),
                 Way::Header => self.named(said)?,
                 Way::Fixed(tenant) => Some(tenant),
+                Way::Token => match token() {
+                    Some(owner) => return Ok(Some(owner)),
+                    None => None,
+                },
             };
             if let Some(tenant) = found {
-                return if self.hosts.admits(host, tenant) {
-                    Ok(tenant)
-                } else {
-                    Err(Refused::WrongTenant(tenant.clone()))
-                };
+                return self.admit(host, tenant).map(|tenant| Some(Owner::Tenant(tenant)));
             }
         }
-        Err(Refused::NotRouted)
+        Ok(None)
     }
 
     fn named(&self, said: Said<'_>) -> Result<Option<&TenantId>, Refused> {
@@ -187,6 +235,7 @@ impl<'a> Said<'a> {
 pub(crate) fn resolve(entrant: &Entrant) -> Result<TenantCtx, Refused> {
     match entrant {
         Entrant::Public(public) => Ok(public.route().deployment.tenant.clone()),
+        Entrant::Authorized(authorized) => Ok(authorized.route().deployment.tenant.clone()),
         Entrant::Verified { endpoint, delivery } => match (&endpoint.accounts, delivery.account()) {
             (None, _) => Ok(endpoint.tenant.clone()),
             (Some(own), Some(account)) if own.iter().any(|known| known == account) => Ok(endpoint.tenant.clone()),

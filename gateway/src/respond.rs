@@ -15,7 +15,7 @@ use body::AnswerBody;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -44,6 +44,14 @@ pub(crate) enum Refused {
     UriTooLong,
     /// Nothing is here. 404.
     NotRouted,
+    /// A token is wanted, and there is none. 401.
+    NoToken,
+    /// A token that is not to be believed. 401.
+    InvalidToken(String),
+    /// A good token of another tenant than the route's. 403.
+    NotForTenant(TenantId),
+    /// The keys that would say whether it is verified could not be fetched. 503.
+    NoKeys(String),
     /// The proxy's header names no tenant. 404.
     UnknownTenant(String),
     /// The tenant was found, and the host is not its own. 404.
@@ -99,10 +107,15 @@ impl Refused {
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Ingress(refusal) => status_for(refusal),
-            Self::UnknownAccount => StatusCode::FORBIDDEN,
-            Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::UnknownAccount | Self::NotForTenant(_) => StatusCode::FORBIDDEN,
+            Self::NoKeys(_)
+            | Self::Batch(_)
+            | Self::BuffersFull
+            | Self::DedupeFull
+            | Self::Journal(_)
+            | Self::FirstStillRuns
+            | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call(error) | Self::AnswerBroken(error) => match error {
                 CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
                 CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
@@ -121,6 +134,10 @@ impl Refused {
             Self::HeadersTooLarge => "headers_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::NotRouted => "not_routed",
+            Self::NoToken => "missing_token",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::NotForTenant(_) => "not_for_tenant",
+            Self::NoKeys(_) => "no_keys",
             Self::UnknownTenant(_) => "unknown_tenant",
             Self::WrongTenant(_) => "wrong_tenant",
             Self::WrongMethod { .. } => "wrong_method",
@@ -141,11 +158,24 @@ impl Refused {
         }
     }
 
+    /// What the caller is asked for, where a token would help (RFC 6750 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static(match self {
+            Self::NoToken => "Bearer",
+            Self::InvalidToken(_) => "Bearer error=\"invalid_token\"",
+            Self::NotForTenant(_) => "Bearer error=\"insufficient_scope\"",
+            _ => return None,
+        }))
+    }
+
     /// What was found, for the log alone.
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
-            Self::BodyBroken(what) | Self::Journal(what) | Self::UnknownTenant(what) => Some(what.clone()),
+            Self::BodyBroken(what) | Self::Journal(what) | Self::UnknownTenant(what) | Self::InvalidToken(what) | Self::NoKeys(what) => {
+                Some(what.clone())
+            }
+            Self::NotForTenant(tenant) => Some(format!("the token is tenant {tenant}'s")),
             Self::WrongTenant(tenant) => Some(format!("it is tenant {tenant}'s, which does not have this host")),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
             Self::Batch(events) => Some(format!("{events} events in one request")),
@@ -206,6 +236,9 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
     if let Refused::WrongMethod { allow } = refused {
         headers.insert(ALLOW, allow.clone());
     }
+    if let Some(challenge) = refused.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
         headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
@@ -248,7 +281,7 @@ pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, e
         return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
     }
     scrub_answer(&mut parts.headers);
-    if let Entrant::Public(_) = admitted.entrant() {
+    if let Entrant::Public(_) | Entrant::Authorized(_) = admitted.entrant() {
         return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
     }
     // Its length is counted anew.

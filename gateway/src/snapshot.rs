@@ -1,6 +1,6 @@
 //! What the gateway serves, built whole and then never changed: endpoints, routes, deployments and their revisions.
 
-use crate::{metrics::EndpointCounters, route::Table};
+use crate::{identity::token::Tokens, metrics::EndpointCounters, route::Table};
 use http::HeaderValue;
 use std::{fmt, sync::Arc, time::Duration};
 use tollgate_config::{
@@ -14,6 +14,8 @@ use tollgate_ingress::{Keys, Scheme};
 pub(crate) struct Snapshot {
     /// Host and path to where.
     pub(crate) routes: Table,
+    /// Who verifies callers' tokens, where the manifest has them.
+    pub(crate) tokens: Option<Tokens>,
     /// All of them, in the manifest's order.
     pub(crate) deployments: Vec<Arc<Deployment>>,
     /// Whether everything has been loaded, or has failed to.

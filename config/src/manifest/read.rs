@@ -115,11 +115,11 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     let journal = storage::journal(fields.get("journal"), store.as_ref(), context);
     let trust = storage::trust(fields.get("trust"), context);
     let identity = identity::read(fields.get("identity"), context);
-    identity.check(listeners.as_deref(), context);
     let tenants = tenant::read(fields.get("tenants"), context);
     let endpoints = endpoint::read(fields.get("endpoints"), context);
     let deployments = deployment::read(fields.get("deployments"), context);
     links::addresses(listeners.as_deref().unwrap_or_default(), admin.as_ref(), context);
+    identity.check(listeners.as_deref(), endpoints.as_deref(), deployments.as_deref(), context);
     let endpoints_read = endpoints.as_deref().unwrap_or_default();
     links::check(&tenants, identity.shares_hosts(), endpoints_read, deployments.as_deref(), context);
     schema?;

@@ -2,7 +2,7 @@
 
 use crate::{
     dispatch::id_value,
-    identity::Identity,
+    identity::{Identity, token::Tokens},
     metrics::Metrics,
     route::Table,
     secrets::Secrets,
@@ -29,7 +29,7 @@ use tollgate_packs::{
 pub(crate) fn snapshot(
     environment: &Environment,
     mut secrets: Secrets,
-    identity: Identity,
+    (identity, tokens): (Identity, Option<Tokens>),
     keys: &[TrustedKey],
     host: &Host,
     metrics: &Metrics,
@@ -89,6 +89,7 @@ pub(crate) fn snapshot(
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
     Ok(Snapshot {
         routes,
+        tokens,
         deployments: in_order.collect(),
         complete: true,
     })

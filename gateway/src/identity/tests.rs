@@ -13,6 +13,14 @@ fn hosts(patterns: &[(&str, &str)]) -> TenantHosts {
     hosts
 }
 
+fn owner(identity: &Identity, host: &str, said: Said<'_>, bearer: bool) -> String {
+    match identity.owner(host, said, bearer) {
+        Ok(Owner::Tenant(tenant)) => tenant.to_string(),
+        Ok(Owner::Token) => "the token's".to_owned(),
+        Err(refused) => refused.code().to_owned(),
+    }
+}
+
 #[test]
 fn the_most_specific_pattern_owns_the_host_and_is_carved_out_of_wildcards() {
     let hosts = hosts(&[
@@ -107,11 +115,7 @@ fn the_first_way_that_finds_a_tenant_wins_and_the_host_must_be_its_own() {
         };
         let value = said.map(|said| HeaderValue::from_str(said).unwrap());
         let said = value.as_ref().map_or(Said::Nothing, Said::Once);
-        let found = match identity.find(host, said) {
-            Ok(tenant) => tenant.to_string(),
-            Err(refused) => refused.code().to_owned(),
-        };
-        assert_eq!(found, expected, "{name}");
+        assert_eq!(owner(&identity, host, said, false), expected, "{name}");
     }
 }
 
@@ -132,6 +136,39 @@ fn only_a_trusted_proxy_is_heard_and_only_if_it_speaks_once() {
         hosts: hosts(&[("acme", "acme.com")]),
         tenants: HashSet::from([tenant("acme")]),
     };
-    let refused = twice.find("acme.com", Said::Twice).map_err(|refused| refused.code());
-    assert_eq!(refused, Err("unknown_tenant"));
+    assert_eq!(owner(&twice, "acme.com", Said::Twice, false), "unknown_tenant");
+}
+
+#[test]
+fn a_token_is_asked_in_its_turn_and_never_for_an_endpoint() {
+    let patterns = [("acme", "acme.com"), ("acme", "shared.com"), ("beta", "shared.com")];
+    type Ways<'a> = &'a [fn() -> Way];
+    let (alone, first, last): (Ways<'_>, Ways<'_>, Ways<'_>) =
+        (&[|| Way::Token], &[|| Way::Token, || Way::Host], &[|| Way::Host, || Way::Token]);
+    for (name, ways, host, bearer, expected, endpoints) in [
+        ("a token alone", alone, "acme.com", true, "the token's", None),
+        ("no token", alone, "acme.com", false, "missing_token", None),
+        ("no token, at nobody's host", alone, "nobody.com", false, "not_routed", None),
+        ("a token first", first, "acme.com", true, "the token's", Some("acme")),
+        ("a token first, and none", first, "acme.com", false, "acme", Some("acme")),
+        ("a token last", last, "acme.com", true, "acme", Some("acme")),
+        ("a token last, at a shared host", last, "shared.com", true, "the token's", None),
+        (
+            "a token last, at a shared host, and none",
+            last,
+            "shared.com",
+            false,
+            "missing_token",
+            None,
+        ),
+    ] {
+        let identity = Identity {
+            ways: ways.iter().map(|way| way()).collect(),
+            hosts: hosts(&patterns),
+            tenants: ["acme", "beta"].into_iter().map(tenant).collect(),
+        };
+        assert_eq!(owner(&identity, host, Said::Nothing, bearer), expected, "{name}");
+        let endpoint = identity.endpoints_owner(host, Said::Nothing).map(TenantId::as_str);
+        assert_eq!(endpoint, endpoints, "{name}");
+    }
 }

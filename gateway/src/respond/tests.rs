@@ -13,6 +13,12 @@ fn all() -> Vec<(Refused, u16)> {
         (Refused::HeadersTooLarge, 431),
         (Refused::UriTooLong, 414),
         (Refused::NotRouted, 404),
+        (Refused::NoToken, 401),
+        (Refused::InvalidToken(secret()), 401),
+        (Refused::NotForTenant(TenantId::new("acme").unwrap()), 403),
+        (Refused::NoKeys(secret()), 503),
+        (Refused::UnknownTenant(secret()), 404),
+        (Refused::WrongTenant(TenantId::new("acme").unwrap()), 404),
         (
             Refused::WrongMethod {
                 allow: HeaderValue::from_static("GET, POST"),
@@ -69,6 +75,8 @@ async fn every_refusal_has_its_status_and_tells_nothing_else() {
         assert_eq!(response.status().as_u16(), status, "{refusal:?}");
         assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{refusal:?}");
         assert_eq!(response.headers().contains_key(ALLOW), status == 405, "{refusal:?}");
+        let by_token = matches!(refusal, Refused::NoToken | Refused::InvalidToken(_) | Refused::NotForTenant(_));
+        assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), by_token, "{refusal:?}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let words = StatusCode::from_u16(status)
