@@ -261,6 +261,8 @@ pub enum Provider {
     Slack,
     /// Telegram's Bot API.
     Telegram,
+    /// Microsoft's Bot Framework: Teams and its other channels.
+    Teams,
     /// Microsoft Teams: outgoing webhooks.
     TeamsOutgoing,
     /// Cisco Webex.
@@ -299,13 +301,18 @@ pub enum Provider {
     Sendgrid,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
+    /// Anyone who signs HTTP messages (RFC 9421), as the options say.
+    HttpSignature,
+    /// Any sender's webhook for a flow, with the check that the options say.
+    Webhook,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Slack,
         Self::Telegram,
+        Self::Teams,
         Self::TeamsOutgoing,
         Self::Webex,
         Self::Whatsapp,
@@ -325,6 +332,8 @@ impl Provider {
         Self::Linear,
         Self::Sendgrid,
         Self::Hmac,
+        Self::HttpSignature,
+        Self::Webhook,
     ];
 
     /// The name in manifests, metrics and on the command line.
@@ -332,6 +341,7 @@ impl Provider {
         match self {
             Self::Slack => "slack",
             Self::Telegram => "telegram",
+            Self::Teams => "teams",
             Self::TeamsOutgoing => "teams-outgoing",
             Self::Webex => "webex",
             Self::Whatsapp => "whatsapp",
@@ -351,7 +361,14 @@ impl Provider {
             Self::Linear => "linear",
             Self::Sendgrid => "sendgrid",
             Self::Hmac => "hmac",
+            Self::HttpSignature => "http-signature",
+            Self::Webhook => "webhook",
         }
+    }
+
+    /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
+    pub fn needs_signing(self) -> bool {
+        !matches!(self, Self::Teams)
     }
 
     /// The provider of this name.
@@ -377,7 +394,7 @@ pub struct Endpoint {
     pub path: PathPrefix,
     /// What runs.
     pub deployment: DeploymentId,
-    /// Verification keys, newest first; the parser demands at least one.
+    /// Verification keys, newest first; the parser demands at least one, and none where the provider publishes them.
     pub signing: Vec<LiveSecret>,
     /// The token that the provider's handshake must show, where it has one.
     pub verify: Option<SecretRef>,

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Providers that the design names and this build does not have.
-const LATER: [&str; 6] = ["teams", "webchat", "paypal", "http-signature", "webhook", "timer"];
+const LATER: [&str; 3] = ["webchat", "paypal", "timer"];
 /// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
 const MAX_SIGNING: usize = 8;
 
@@ -66,7 +66,16 @@ fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
         }
         value.id(DeploymentId::new, context)
     });
-    let secrets = fields.need("secrets", context).and_then(|value| secrets(&value, context));
+    // Where the provider is not known, nothing is said of what it needs.
+    let needed = provider.is_none_or(Provider::needs_signing);
+    let secrets = if needed {
+        fields.need("secrets", context).and_then(|value| secrets(&value, needed, context))
+    } else {
+        match fields.get("secrets") {
+            Some(value) => secrets(&value, needed, context),
+            None => Some((Vec::new(), None)),
+        }
+    };
     let options = options(&fields, context);
     let deliver = match fields.get("deliver") {
         Some(value) => value.word("delivery", &[("respond", Deliver::Respond)], &["durable"], context),
@@ -142,9 +151,13 @@ pub(super) fn prefix(value: &Value<'_>, context: &mut Context) -> Option<Located
 /// What opens the endpoint: its verification keys, and its handshake's token.
 type Opens = (Vec<LiveSecret>, Option<SecretRef>);
 
-fn secrets(value: &Value<'_>, context: &mut Context) -> Option<Opens> {
+fn secrets(value: &Value<'_>, needed: bool, context: &mut Context) -> Option<Opens> {
     let fields = value.fields("endpoints[].secrets", context)?;
-    let signing = fields.need("signing", context).and_then(|value| signing(&value, context));
+    let signing = match fields.get("signing") {
+        Some(value) if !needed => value.refuse("this provider has no signing secret: it publishes the keys that verify", context),
+        None if !needed => Some(Vec::new()),
+        _ => fields.need("signing", context).and_then(|value| signing(&value, context)),
+    };
     let verify = match fields.get("verify") {
         Some(value) => reference(&value, context).map(Some),
         None => Some(None),

@@ -10,10 +10,12 @@
 mod claims;
 mod key;
 mod keyset;
+mod signer;
 
 pub use claims::Token;
 pub use key::PublicKey;
 pub use keyset::{JWKS_LIMIT, JwtKey, KEYS_LIMIT, KeySet, KeySetError};
+pub use signer::Signer;
 
 use crate::UnixTime;
 use claims::Members;

@@ -13,6 +13,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod hmac;
+mod http_signature;
 mod instagram;
 mod line;
 mod linear;
@@ -23,11 +24,13 @@ mod shopify;
 mod slack;
 mod standard_webhooks;
 mod stripe;
+mod teams;
 mod teams_outgoing;
 mod telegram;
 mod timed_mac;
 mod twilio;
 mod webex;
+mod webhook;
 mod whatsapp;
 mod zoom;
 
@@ -98,6 +101,11 @@ pub(crate) trait Opener: Sync {
         Ok(None)
     }
 
+    /// The same, where the form of a key follows from the options.
+    fn check_key_for(&self, key: &Key, _scheme: &Scheme) -> Result<Option<&'static str>, KeyError> {
+        self.check_key(key)
+    }
+
     /// What is wrong with options that are fine one by one.
     fn check_options(&self, _scheme: &Scheme) -> Vec<OptionError> {
         Vec::new()
@@ -137,11 +145,14 @@ static POST: [Method; 1] = [Method::POST];
 /// Meta's challenge is a GET, and so is what Twilio may be told to send.
 static GET_AND_POST: [Method; 2] = [Method::GET, Method::POST];
 
+pub(crate) use webhook::CHECK;
+
 /// The registry.
 pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
     match provider {
         Provider::Slack => &slack::Slack,
         Provider::Telegram => &telegram::Telegram,
+        Provider::Teams => &teams::Teams,
         Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
         Provider::Webex => &webex::Webex,
         Provider::Whatsapp => &whatsapp::Whatsapp,
@@ -161,6 +172,8 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Linear => &linear::Linear,
         Provider::Sendgrid => &sendgrid::Sendgrid,
         Provider::Hmac => &hmac::Hmac,
+        Provider::HttpSignature => &http_signature::HttpSignature,
+        Provider::Webhook => &webhook::Webhook,
     }
 }
 

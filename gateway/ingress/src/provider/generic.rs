@@ -36,6 +36,7 @@ pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Opti
             event: name.map(str::to_owned),
             bot: false,
             event_mismatch: false,
+            flow_id: None,
         },
         channel_data: Map::from_iter([("type".to_owned(), name.map_or(Value::Null, Value::from))]),
         raw: Arc::from(raw.to_owned()),

@@ -64,8 +64,9 @@ impl Opener for Line {
     }
 
     fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+        let probe = json::valid(payload).ok().and_then(Object::read).is_some_and(|body| is_probe(&body));
         let body = match fresh_id {
-            Some(id) if !is_probe(payload) => batch::with_ids(payload, id, event::ids)?,
+            Some(id) if !probe => batch::with_ids(payload, id, event::ids)?,
             _ => payload.to_vec(),
         };
         let mut signed = Signed::new(body, sign::JSON);
@@ -75,7 +76,6 @@ impl Opener for Line {
 }
 
 /// The console's button "Verify" sends no events.
-fn is_probe(payload: &[u8]) -> bool {
-    let body = json::valid(payload).ok().and_then(Object::read).unwrap_or_default();
+fn is_probe(body: &Object<'_>) -> bool {
     body.raw("events").is_some_and(|events| events.get().starts_with('[')) && body.list("events").is_empty()
 }

@@ -176,6 +176,7 @@ fn metadata(arrival: &Arrival<'_>, kind: Kind, event: &str, bot: bool) -> Metada
         event,
         bot,
         event_mismatch: false,
+        flow_id: None,
     }
 }
 

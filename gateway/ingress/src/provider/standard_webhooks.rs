@@ -145,6 +145,7 @@ impl Opener for StandardWebhooks {
                 event: event.clone(),
                 bot: false,
                 event_mismatch: false,
+                flow_id: None,
             },
             channel_data: Map::from_iter([("type".to_owned(), event.map_or(Value::Null, Value::from))]),
             raw,

@@ -3,6 +3,7 @@
 
 mod activities;
 mod attacks;
+mod batches;
 mod bitbucket;
 mod corpus;
 mod discord;
@@ -10,7 +11,10 @@ mod gate;
 mod gitea;
 mod gitlab;
 mod hmac;
+mod line;
 mod linear;
+mod messaging;
+mod meta;
 mod mismatch;
 mod own;
 mod properties;
@@ -25,4 +29,5 @@ mod telegram;
 mod twilio;
 mod vectors;
 mod webex;
+mod whatsapp;
 mod zoom;

@@ -32,7 +32,7 @@ const PARTS: [(&str, &[&str]); 9] = [
 
 pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let (_, body) = generic::object(arrival)?;
-    if is_probe(arrival.request.body) {
+    if is_probe(&body) {
         return Ok(Opened::Handshake(Answer::empty()));
     }
     let bot = body.id("destination").map(Cow::into_owned);
@@ -77,7 +77,7 @@ fn draft(arrival: &Arrival<'_>, raw: &RawValue, event: &Object<'_>, bot: Option<
     draft.anchor = conversation.unwrap_or_default();
     draft.user = user;
     draft.timestamp = meta::time(event, "timestamp").unwrap_or(draft.timestamp);
-    show(&mut draft, event, raw);
+    show(&mut draft, event);
     match what.as_ref() {
         "message" => content::fill(&mut draft, &message),
         "postback" => {
@@ -112,7 +112,7 @@ fn kind(what: &str) -> Kind {
     }
 }
 
-fn show(draft: &mut Draft, event: &Object<'_>, _raw: &RawValue) {
+fn show(draft: &mut Draft, event: &Object<'_>) {
     for member in SHOWN {
         if let Some(value) = event.id(member) {
             draft.channel_data.insert(member.to_owned(), Value::from(value));

@@ -25,9 +25,14 @@ pub(super) struct Change<'a> {
     business: Option<String>,
     /// The phone number's id.
     number: Option<String>,
-    /// When the business account changed; only there, a message has its own time.
-    time: Option<String>,
-    entry: Object<'a>,
+    /// Who is spoken with, each with the ids that name him.
+    contacts: Vec<([Option<Cow<'a, str>>; 2], Object<'a>)>,
+    /// What stands beside the errors of the change, as a hash.
+    pub(super) beside: Option<String>,
+    /// The entry's own time, as it is written; only a change of the business account needs it.
+    time: Option<Cow<'a, str>>,
+    /// The same, as an activity writes it.
+    timestamp: Option<String>,
 }
 
 /// With whom, and where: in a group, or with the customer alone.
@@ -64,15 +69,22 @@ impl<'a> Change<'a> {
     fn of(arrival: &'a Arrival<'a>, entry: &Object<'a>, raw: &'a RawValue, change: &Object<'a>) -> Self {
         let value = change.object("value").unwrap_or_default();
         let number = value.object("metadata").and_then(|metadata| metadata.id("phone_number_id"));
+        let contacts = value.objects("contacts");
+        let contacts = contacts.map(|contact| (["wa_id", "user_id"].map(|member| contact.id(member)), contact));
+        let beside = ["messages", "calls", "statuses"].into_iter().find_map(|list| value.raw(list));
         Self {
             arrival,
             raw,
             field: change.text("field").unwrap_or_default(),
+            contacts: contacts.collect(),
+            beside: beside
+                .filter(|_| value.has("errors"))
+                .map(|list| generic::derived_id(list.get().as_bytes())),
             value,
             business: entry.id("id").map(Cow::into_owned),
             number: number.map(Cow::into_owned),
-            time: meta::time(entry, "time"),
-            entry: entry.clone(),
+            time: entry.id("time"),
+            timestamp: meta::time(entry, "time"),
         }
     }
 
@@ -93,8 +105,7 @@ impl<'a> Change<'a> {
             return Ok(());
         }
         let draft = self.draft(Kind::Event, &self.field, &Party::default(), self.raw);
-        let time = self.entry.id("time");
-        let id = meta::made_id(self.raw, &[self.business.as_deref(), time.as_deref()]);
+        let id = meta::made_id(self.raw, &[self.business.as_deref(), self.time.as_deref()]);
         self.run(batch, draft, id, self.raw)
     }
 
@@ -111,7 +122,7 @@ impl<'a> Change<'a> {
         };
         draft.anchor = conversation.unwrap_or_default();
         draft.user.clone_from(&party.user);
-        draft.timestamp = self.time.clone().unwrap_or(draft.timestamp);
+        draft.timestamp = self.timestamp.clone().unwrap_or(draft.timestamp);
         let mut set = |name: &str, value: Option<Cow<'_, str>>| {
             if let Some(value) = value {
                 draft.channel_data.insert(name.to_owned(), Value::from(value));
@@ -157,17 +168,13 @@ impl<'a> Change<'a> {
     }
 
     /// The contact of this user, or the only one that there is.
-    fn contact(&self, user: Option<&str>) -> Option<Object<'a>> {
-        let all: Vec<_> = self.value.objects("contacts").collect();
-        let named = |contact: &&Object<'a>| {
-            let ids = ["wa_id", "user_id"].map(|member| contact.id(member));
-            user.is_some_and(|user| ids.iter().flatten().any(|id| id == user))
+    fn contact(&self, user: Option<&str>) -> Option<&Object<'a>> {
+        let found = match (user, self.contacts.as_slice()) {
+            (Some(user), contacts) => contacts.iter().find(|(ids, _)| ids.iter().flatten().any(|id| id == user)),
+            (None, [only]) => Some(only),
+            (None, _) => None,
         };
-        match all.iter().find(named) {
-            Some(contact) => Some(contact.clone()),
-            None if user.is_none() => all.into_iter().next().filter(|_| self.value.list("contacts").len() == 1),
-            None => None,
-        }
+        found.map(|(_, contact)| contact)
     }
 }
 

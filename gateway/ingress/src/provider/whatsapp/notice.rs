@@ -6,6 +6,7 @@ use crate::{
     activity::{Draft, Kind},
     json::Object,
     provider::{batch::Batch, meta},
+    verified::EventId,
 };
 use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
@@ -88,10 +89,7 @@ pub(super) fn error(change: &Change<'_>, batch: &mut Batch<'_>, raw: &RawValue, 
     named(&mut draft, item);
     draft.text = item.text("title").or_else(|| item.text("message")).map(Cow::into_owned);
     // The same error again is another event: what stood beside it tells them apart.
-    let beside = ["messages", "calls", "statuses"]
-        .into_iter()
-        .find_map(|list| change.value.raw(list));
-    let id = meta::made_id(raw, &[draft.ids.channel_id.as_deref(), beside.map(RawValue::get)]);
+    let id = meta::made_id(raw, &[draft.ids.channel_id.as_deref(), change.beside.as_deref()]);
     timed(change, batch, draft, id, raw, item)
 }
 
@@ -123,7 +121,7 @@ fn timed(
     change: &Change<'_>,
     batch: &mut Batch<'_>,
     mut draft: Draft,
-    id: crate::verified::EventId,
+    id: EventId,
     raw: &RawValue,
     item: &Object<'_>,
 ) -> Result<(), Refusal> {
