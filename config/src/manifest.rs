@@ -283,6 +283,8 @@ pub enum Provider {
     Bitbucket,
     /// Stripe.
     Stripe,
+    /// PayPal.
+    Paypal,
     /// Shopify.
     Shopify,
     /// Twilio: messages, calls, status callbacks.
@@ -309,7 +311,7 @@ pub enum Provider {
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Slack,
         Self::Telegram,
         Self::Teams,
@@ -323,6 +325,7 @@ impl Provider {
         Self::Gitea,
         Self::Bitbucket,
         Self::Stripe,
+        Self::Paypal,
         Self::Shopify,
         Self::Twilio,
         Self::Discord,
@@ -352,6 +355,7 @@ impl Provider {
             Self::Gitea => "gitea",
             Self::Bitbucket => "bitbucket",
             Self::Stripe => "stripe",
+            Self::Paypal => "paypal",
             Self::Shopify => "shopify",
             Self::Twilio => "twilio",
             Self::Discord => "discord",
@@ -368,7 +372,7 @@ impl Provider {
 
     /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
     pub fn needs_signing(self) -> bool {
-        !matches!(self, Self::Teams)
+        !matches!(self, Self::Teams | Self::Paypal)
     }
 
     /// The provider of this name.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Providers that the design names and this build does not have.
-const LATER: [&str; 3] = ["webchat", "paypal", "timer"];
+const LATER: [&str; 2] = ["webchat", "timer"];
 /// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
 const MAX_SIGNING: usize = 8;
 

@@ -192,7 +192,7 @@ const KEYS: &[Key] = &[
     key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
     key("endpoints[]", "tenant", "the id of one of `tenants`", Required, "whose deliveries these are"),
     key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
-    key("endpoints[]", "provider", "`slack`, `telegram`, `teams`, `teams-outgoing`, `webex`, `whatsapp`, `messenger`, `instagram`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `line`, `standard-webhooks`, `zoom`, `linear`, `sendgrid`, `hmac`, `http-signature` or `webhook`", Required, "which scheme verifies"),
+    key("endpoints[]", "provider", "`slack`, `telegram`, `teams`, `teams-outgoing`, `webex`, `whatsapp`, `messenger`, `instagram`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `paypal`, `shopify`, `twilio`, `discord`, `line`, `standard-webhooks`, `zoom`, `linear`, `sendgrid`, `hmac`, `http-signature` or `webhook`", Required, "which scheme verifies"),
     key("endpoints[]", "host", HOST, Words("the tenant's hosts"), "a host of its own, within the tenant's"),
     key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
     key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`", Required, "what runs"),

@@ -35,7 +35,7 @@ pub mod verified;
 
 pub use activity::Activity;
 pub use keys::{Key, Keys, UnixTime};
-pub use open::{Answer, Deliveries, DropReason, Dropped, Opened, Request, open};
+pub use open::{Answer, Deliveries, DropReason, Dropped, Opened, Request, open, verify};
 pub use refusal::{Reason, Refusal, Wanted};
 pub use scheme::Scheme;
 pub use verified::Verified;

@@ -19,6 +19,7 @@ mod line;
 mod linear;
 mod messenger;
 mod meta;
+mod paypal;
 mod sendgrid;
 mod shopify;
 mod slack;
@@ -139,6 +140,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) now: UnixTime,
 }
 
+pub(crate) use paypal::SEED_URL as PAYPAL_SEED_URL;
+
 /// Most providers call with nothing else; `static` because a method is no constant to the compiler.
 static POST: [Method; 1] = [Method::POST];
 
@@ -163,6 +166,7 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Gitea => &gitea::Gitea,
         Provider::Bitbucket => &bitbucket::Bitbucket,
         Provider::Stripe => &stripe::Stripe,
+        Provider::Paypal => &paypal::Paypal,
         Provider::Shopify => &shopify::Shopify,
         Provider::Twilio => &twilio::Twilio,
         Provider::Discord => &discord::Discord,

@@ -189,7 +189,7 @@ fn more_events_than_the_limit_are_refused_and_as_many_are_not() {
     };
     // In two lists: the sum counts, not only each list.
     let two = |count: usize| {
-        let (one, items) = (vec!["{}"; 10].join(","), vec!["{}"; count].join(","));
+        let (one, items) = (["{}"; 10].join(","), vec!["{}"; count].join(","));
         format!(r#"{{"object":"page","entry":[{{"id":"1","messaging":[{one}]}},{{"id":"1","messaging":[{items}]}}]}}"#)
     };
     let events = |body: String| match Gate::with(Messenger, body.as_bytes()).open() {
