@@ -105,7 +105,11 @@ async fn the_environment_names_the_one_tenant_that_is_served() {
     // Set by cargo for every test.
     assert_eq!(std::env::var("CARGO_PKG_NAME").as_deref(), Ok("tollgate"));
     let gateway = started(json!({ "by": ["env"], "env": { "name": "CARGO_PKG_NAME" } })).await;
-    for (host, expected) in [("shared.localhost", "tollgate"), ("acme.localhost", "404"), ("other.localhost", "404")] {
+    for (host, expected) in [
+        ("shared.localhost", "tollgate"),
+        ("acme.localhost", "404"),
+        ("other.localhost", "404"),
+    ] {
         assert_eq!(whose(&send(&gateway, true, saying(host, &["acme"])).await), expected, "{host}");
     }
 }
@@ -142,7 +146,9 @@ fn with(tenant: &str, name: &str, value: Value) -> Value {
 fn bearing(host: &str, path: &str, tokens: &[String]) -> Request<String> {
     let mut request = get(host, path);
     for token in tokens {
-        request.headers_mut().append("authorization", format!("Bearer {token}").parse().unwrap());
+        request
+            .headers_mut()
+            .append("authorization", format!("Bearer {token}").parse().unwrap());
     }
     request
 }
@@ -164,20 +170,57 @@ async fn a_guarded_route_wants_a_token_for_its_tenant() {
     let sign = |claims: &Value| vec![signer().token(claims).unwrap()];
     let good = || sign(&claims("acme"));
     let mut forged = good();
-    forged[0].replace_range(forged[0].len() - 8.., "AAAAAAAA");
+    let end = forged[0].len() - 8;
+    forged[0].replace_range(end.., "AAAAAAAA");
     for (name, path, tokens, status, challenge) in [
         ("good", "/in/x", good(), 200, None),
         ("no token", "/in", vec![], 401, Some("Bearer")),
         ("a public route", "/", vec![], 200, None),
         ("a public route, and a token that is none", "/", vec!["x".to_owned()], 200, None),
-        ("no token at all", "/in", vec!["x".to_owned()], 401, Some("Bearer error=\"invalid_token\"")),
+        (
+            "no token at all",
+            "/in",
+            vec!["x".to_owned()],
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
         ("forged", "/in", forged, 401, Some("Bearer error=\"invalid_token\"")),
         ("two", "/in", [good(), good()].concat(), 401, Some("Bearer error=\"invalid_token\"")),
-        ("another issuer's", "/in", sign(&with("acme", "iss", json!("x"))), 401, Some("Bearer error=\"invalid_token\"")),
-        ("for another audience", "/in", sign(&with("acme", "aud", json!("x"))), 401, Some("Bearer error=\"invalid_token\"")),
-        ("past its time", "/in", sign(&with("acme", "exp", json!(now() - 61))), 401, Some("Bearer error=\"invalid_token\"")),
-        ("a tenant that is no text", "/in", sign(&with("acme", "tenant", json!(["acme"]))), 401, Some("Bearer error=\"invalid_token\"")),
-        ("another tenant's", "/in", sign(&claims("beta")), 403, Some("Bearer error=\"insufficient_scope\"")),
+        (
+            "another issuer's",
+            "/in",
+            sign(&with("acme", "iss", json!("x"))),
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            "for another audience",
+            "/in",
+            sign(&with("acme", "aud", json!("x"))),
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            "past its time",
+            "/in",
+            sign(&with("acme", "exp", json!(now() - 61))),
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            "a tenant that is no text",
+            "/in",
+            sign(&with("acme", "tenant", json!(["acme"]))),
+            401,
+            Some("Bearer error=\"invalid_token\""),
+        ),
+        (
+            "another tenant's",
+            "/in",
+            sign(&claims("beta")),
+            403,
+            Some("Bearer error=\"insufficient_scope\""),
+        ),
     ] {
         let calls = gateway.calls().await;
         let answer = gateway.send(bearing("acme.localhost", path, &tokens)).await;
@@ -221,7 +264,12 @@ async fn a_token_names_the_tenant_where_hosts_are_shared() {
         ("nobody's", "shared.localhost", token("nobody"), "404"),
         ("at nobody's host", "other.localhost", token("acme"), "404"),
         ("by an algorithm that is not listed", "shared.localhost", rsa, "401"),
-        ("a bad one does not fall back to the host", "beta.localhost", vec!["x".to_owned()], "401"),
+        (
+            "a bad one does not fall back to the host",
+            "beta.localhost",
+            vec!["x".to_owned()],
+            "401",
+        ),
     ] {
         let answer = send(&gateway, true, bearing(host, "/", &tokens)).await;
         assert_eq!(whose(&answer), expected, "{name}");

@@ -71,7 +71,9 @@ async fn later(span: Duration) {
 }
 
 async fn fetches(gateway: &Gateway, result: &str) -> u64 {
-    gateway.metric("tollgate_key_fetches_total", &[&format!("result=\"{result}\"")]).await
+    gateway
+        .metric("tollgate_key_fetches_total", &[&format!("result=\"{result}\"")])
+        .await
 }
 
 /// Waits until so many fetches have ended so: each look is a request, so nothing spins.
@@ -119,9 +121,10 @@ async fn a_flood_of_invented_keys_costs_one_fetch_an_hour() {
     let gateway = gateway(&issuer).await;
     until(&gateway, "fetched", 1).await;
     assert_eq!(issuer.hits(), 1, "they are there before the first request");
+    let served = &gateway;
     let flood = (0..64).map(|kid| {
         let token = named(&format!("invented-{kid}"));
-        async { gateway.send(activity("1", &token)).await.status }
+        async move { served.send(activity("1", &token)).await.status }
     });
     let statuses = futures_util::future::join_all(flood).await;
     assert!(statuses.iter().all(|status| *status == 403), "{statuses:?}");
@@ -158,7 +161,12 @@ async fn keys_outlive_their_server_for_five_days() {
 
 #[tokio::test]
 async fn no_keys_are_our_fault_until_they_are_there() {
-    for document in [Document::Broken, Document::Moved, Document::Keys("{\"keys\":[]}".to_owned()), Document::Keys("x".repeat(300_000))] {
+    for document in [
+        Document::Broken,
+        Document::Moved,
+        Document::Keys("{\"keys\":[]}".to_owned()),
+        Document::Keys("x".repeat(300_000)),
+    ] {
         let issuer = Issuer::start(document).await;
         let gateway = gateway(&issuer).await;
         until(&gateway, "failed", 1).await;
