@@ -5,7 +5,7 @@ pub(crate) mod unknown;
 
 use crate::{
     respond::Refused,
-    route::{Arrival, Public},
+    route::{Arrival, Authorized, Public},
     snapshot::{Deployment, Endpoint, Owner},
 };
 use dedupe::{Dedupe, DedupeError, Ended, Seen, Ticket};
@@ -27,6 +27,8 @@ pub(crate) enum Entrant {
     },
     /// A request to a public route.
     Public(Public),
+    /// A request to a route that wants a token, with one.
+    Authorized(Authorized),
 }
 
 impl Entrant {

@@ -86,7 +86,7 @@ pub(crate) fn request(
     headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
     let body = match admitted.entrant() {
-        Entrant::Public(_) => body,
+        Entrant::Public(_) | Entrant::Authorized(_) => body,
         Entrant::Verified { endpoint, delivery } => {
             headers.insert(name::ENDPOINT, id_value(endpoint.id.as_str()));
             headers.insert(name::PROVIDER, HeaderValue::from_static(endpoint.provider.as_str()));
