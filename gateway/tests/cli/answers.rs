@@ -168,7 +168,10 @@ fn providers_are_those_that_are_built() {
             "standard-webhooks",
             "zoom",
             "linear",
-            "hmac"
+            "sendgrid",
+            "hmac",
+            "http-signature",
+            "webhook"
         ]
     );
     for row in rows.as_array().unwrap() {

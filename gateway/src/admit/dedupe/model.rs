@@ -134,11 +134,10 @@ impl World {
         let seen = self.table.as_ref().unwrap().enter(&name, marks.clone(), self.now, horizon);
         let now = self.now;
         let live = |mark: &Mark| self.done.get(mark).is_some_and(|expires| *expires > now);
-        if let Some(first) = self
-            .running
-            .iter_mut()
-            .find(|running| running.marks.iter().any(|mark| marks.contains(mark)))
-        {
+        // Its id may run as one delivery and its body as another: the id comes first, and so its outcome counts.
+        let of = |mark: &Mark| self.running.iter().position(|running| running.marks.contains(mark));
+        if let Some(first) = marks.iter().find_map(of) {
+            let first = self.running.get_mut(first).unwrap();
             match seen {
                 Ok(Seen::Running(flight)) => first.waiting.push(flight),
                 other => panic!("one runs: {other:?}"),
