@@ -12,18 +12,20 @@ mod listener;
 mod read;
 mod storage;
 mod tenant;
+mod timer;
 mod value;
 
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
 pub use read::{MAX_FILE_LEN, SCHEMA};
 pub use storage::{JOURNAL_NAME, STORE_PATH};
+pub use timer::GRACE;
 
 use crate::{
-    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
+    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, TeamId, TenantId,
     pattern::{HostPattern, IpNet, PathPrefix},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that one gateway serves.
 #[derive(Debug, Clone)]
@@ -46,8 +48,10 @@ pub struct Environment {
     pub identity: Identity,
     /// `tenants`, by id.
     pub tenants: BTreeMap<TenantId, Tenant>,
-    /// `endpoints`, in the manifest's order.
+    /// `endpoints` of providers, in the manifest's order.
     pub endpoints: Vec<Endpoint>,
+    /// `endpoints` with `provider: timer`, in the manifest's order.
+    pub timers: Vec<Timer>,
     /// `deployments`, in the manifest's order.
     pub deployments: Vec<Deployment>,
 }
@@ -280,6 +284,25 @@ pub struct Endpoint {
     pub options: BTreeMap<String, OptionValue>,
     /// When an accepted delivery is answered.
     pub deliver: Deliver,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// An endpoint that nobody calls: it ticks by itself.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Its id, once among the endpoints.
+    pub id: EndpointId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The team, if one is named.
+    pub team: Option<TeamId>,
+    /// What runs.
+    pub deployment: DeploymentId,
+    /// `options.cron` and `options.timezone`.
+    pub schedule: Schedule,
+    /// `options.grace`: how late a tick that was missed still runs.
+    pub grace: Duration,
     /// Where it stands.
     pub place: Place,
 }

@@ -1,10 +1,11 @@
 //! `endpoints`.
 
 use super::{
-    Deliver, Endpoint, LiveSecret, OptionValue, Provider,
+    Deliver, Endpoint, LiveSecret, OptionValue, Provider, Timer,
     context::{Context, Located},
     keys::SCALAR,
     listener::reference,
+    timer,
     value::{Fields, Value},
 };
 use crate::{
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Providers that the design names and this build does not have.
-const LATER: [&str; 6] = ["teams", "webchat", "paypal", "http-signature", "webhook", "timer"];
+const LATER: [&str; 5] = ["teams", "webchat", "paypal", "http-signature", "webhook"];
 /// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
 const MAX_SIGNING: usize = 8;
 
@@ -30,6 +31,8 @@ pub(super) struct Draft {
     pub(super) host: Option<Option<Located<HostPattern>>>,
     pub(super) path: Option<Located<PathPrefix>>,
     pub(super) whole: Option<Endpoint>,
+    /// With `provider: timer` this stands in its place.
+    pub(super) timer: Option<Timer>,
 }
 
 /// Reads `endpoints`.
@@ -38,10 +41,26 @@ pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Option<Ve
     Some(value.list(context)?.iter().map(|item| endpoint(item, context)).collect())
 }
 
+/// Endpoints and timers, if each could be read.
+pub(super) fn whole(drafts: Vec<Draft>) -> Option<(Vec<Endpoint>, Vec<Timer>)> {
+    let (mut endpoints, mut timers) = (Vec::new(), Vec::new());
+    for draft in drafts {
+        match (draft.whole, draft.timer) {
+            (Some(endpoint), None) => endpoints.push(endpoint),
+            (None, Some(timer)) => timers.push(timer),
+            _ => return None,
+        }
+    }
+    Some((endpoints, timers))
+}
+
 fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
     let Some(fields) = value.fields("endpoints[]", context) else {
         return Draft::default();
     };
+    if fields.get("provider").is_some_and(|provider| provider.is_word(timer::PROVIDER)) {
+        return timer::read(value, &fields, context);
+    }
     let id = fields.need("id", context).and_then(|value| value.id(EndpointId::new, context));
     let tenant = fields.need("tenant", context).and_then(|value| value.id(TenantId::new, context));
     let team = match fields.get("team") {
@@ -79,6 +98,7 @@ fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
         host,
         path,
         whole: None,
+        timer: None,
     };
     draft.whole = (|| {
         let (signing, verify) = secrets?;

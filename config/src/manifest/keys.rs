@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, limits::shown_range, listener, storage};
+use super::{Limits, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -186,7 +186,7 @@ const KEYS: &[Key] = &[
     key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
     key("endpoints[]", "tenant", "the id of one of `tenants`", Required, "whose deliveries these are"),
     key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
-    key("endpoints[]", "provider", "`slack`, `telegram`, `teams-outgoing`, `webex`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `standard-webhooks`, `zoom`, `linear` or `hmac`", Required, "which scheme verifies"),
+    key("endpoints[]", "provider", "`slack`, `telegram`, `teams-outgoing`, `webex`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `standard-webhooks`, `zoom`, `linear` or `hmac`; or `timer`", Required, "which scheme verifies; a `timer` is called by nobody and ticks by itself: it has no `host`, `path`, `secrets` and `deliver`"),
     key("endpoints[]", "host", HOST, Words("the tenant's hosts"), "a host of its own, within the tenant's"),
     key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
     key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`", Required, "what runs"),
@@ -194,6 +194,10 @@ const KEYS: &[Key] = &[
     key("endpoints[]", "options", "a mapping from options to texts, numbers, `true` or `false`", Words("the provider's own"), "what is not secret; `tollgate providers` lists each provider's"),
     key("endpoints[]", "deliver", "`respond`", Value(|| "respond".to_owned()), "when the provider is answered: with the worker's answer"),
     later("endpoints[]", "rate", "a mapping", "a limit on requests for each endpoint"),
+
+    key("endpoints[].options", "cron", "`second minute hour day month weekday`, such as `0 */5 * * * *`; with five fields at second 0", Required, "of a `timer`: when it ticks"),
+    key("endpoints[].options", "timezone", "a name of the IANA time zone database, such as `Europe/Berlin`", Value(|| timer::ZONE.to_owned()), "of a `timer`: whose clock `cron` reads"),
+    key("endpoints[].options", "grace", DURATION, Within { value: || ShownDuration(timer::GRACE).to_string(), range: || shown_range(&timer::GRACE_RANGE, |d| ShownDuration(*d).to_string()) }, "of a `timer`: how late the newest tick that was missed still runs, after a restart or a jump of the clock; `0ms`: missed is missed"),
 
     key("endpoints[].secrets", "signing", "a list of references to secrets (`env://NAME`, `file://PATH`, or `{ ref, not_after }`), or one of them", Required, "verification keys, the newest first; each of them opens"),
     key("endpoints[].secrets", "verify", reference::ACCEPTED, Words("none: a handshake with a token is refused"), "the token that the provider shows in its handshake"),

@@ -131,7 +131,7 @@ fn size(fields: &Fields<'_>, name: &str, default: ByteSize, range: &Range<ByteSi
     within(&value, size, range, why, ByteSize::to_string, context)
 }
 
-fn duration(
+pub(super) fn duration(
     fields: &Fields<'_>,
     name: &str,
     default: Duration,

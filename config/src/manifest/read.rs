@@ -121,6 +121,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     links::addresses(listeners.as_deref().unwrap_or_default(), admin.as_ref(), context);
     links::check(&tenants, endpoints.as_deref().unwrap_or_default(), deployments.as_deref(), context);
     schema?;
+    let (endpoints, timers) = endpoint::whole(endpoints?)?;
     Some(Environment {
         id: id?,
         root: context.root.clone(),
@@ -131,7 +132,8 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
         trust: trust?,
         identity: identity?,
         tenants: tenants.whole()?,
-        endpoints: endpoints?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
+        endpoints,
+        timers,
         deployments: deployments?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
     })
 }
