@@ -145,7 +145,7 @@ impl Entry {
     pub(crate) fn admitted(&mut self, admitted: &Admitted) {
         self.wall = admitted.deployment().limits.wall;
         self.end = match admitted.entrant() {
-            Entrant::Verified { .. } => End::Failed,
+            Entrant::Verified { .. } | Entrant::Tick(_) => End::Failed,
             Entrant::Public(_) => End::Public,
         };
     }

@@ -6,6 +6,7 @@ use crate::{
     respond::Refused,
     route::Public,
     snapshot::{Deployment, Endpoint},
+    timer::{Tick, ledger},
 };
 use dedupe::{Dedupe, DedupeError, Ended, Seen, Ticket};
 use http::StatusCode;
@@ -14,7 +15,7 @@ use tollgate_config::TenantCtx;
 use tollgate_ingress::Verified;
 use tollgate_store::{Mark, MarkKind};
 
-/// Who wants to enter: with a proof, or by a public route.
+/// Who wants to enter: with a proof, by a public route, or as a timer's tick.
 #[derive(Debug)]
 pub(crate) enum Entrant {
     /// One verified event at its endpoint.
@@ -26,6 +27,8 @@ pub(crate) enum Entrant {
     },
     /// A request to a public route.
     Public(Public),
+    /// A tick; only a timer makes one.
+    Tick(Box<Tick>),
 }
 
 /// May be dispatched. Its parts are private: only [`admit`] makes one.
@@ -50,12 +53,18 @@ pub(crate) enum Admission {
 /// # Errors
 /// When there is no room, or the journal does not answer. Dropping the future leaves nothing behind.
 pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, tenant: TenantCtx, now: SystemTime) -> Result<Admission, Refused> {
-    let Entrant::Verified { endpoint, delivery } = &entrant else {
-        return Ok(Admission::Admitted(Admitted {
-            entrant,
-            tenant,
-            ticket: None,
-        }));
+    let (endpoint, delivery) = match &entrant {
+        Entrant::Verified { endpoint, delivery } => (endpoint, delivery),
+        Entrant::Tick(tick) if !ledger::take(dedupe.journal(), tick, now).await.map_err(unentered)? => {
+            return Ok(Admission::Duplicate(StatusCode::OK));
+        }
+        Entrant::Public(_) | Entrant::Tick(_) => {
+            return Ok(Admission::Admitted(Admitted {
+                entrant,
+                tenant,
+                ticket: None,
+            }));
+        }
     };
     match dedupe.enter(marks(endpoint, delivery), now, endpoint.horizon) {
         Ok(Seen::First(ticket)) => Ok(Admission::Admitted(Admitted {
@@ -70,8 +79,14 @@ pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, tenant: TenantCtx, 
             Some(Ended::Abandoned) => Ok(Admission::Duplicate(StatusCode::SERVICE_UNAVAILABLE)),
             None => Err(Refused::FirstStillRuns),
         },
-        Err(DedupeError::Full | DedupeError::Journal(tollgate_store::JournalError::Full(_))) => Err(Refused::DedupeFull),
-        Err(DedupeError::Journal(error)) => Err(Refused::Journal(error.to_string())),
+        Err(error) => Err(unentered(error)),
+    }
+}
+
+fn unentered(error: DedupeError) -> Refused {
+    match error {
+        DedupeError::Full | DedupeError::Journal(tollgate_store::JournalError::Full(_)) => Refused::DedupeFull,
+        DedupeError::Journal(error) => Refused::Journal(error.to_string()),
     }
 }
 
@@ -102,6 +117,7 @@ impl Admitted {
         match &self.entrant {
             Entrant::Verified { endpoint, .. } => &endpoint.deployment,
             Entrant::Public(public) => &public.route().deployment,
+            Entrant::Tick(tick) => &tick.timer().deployment,
         }
     }
 

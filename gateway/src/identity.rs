@@ -30,6 +30,7 @@ impl TenantHosts {
 pub(crate) fn resolve(entrant: &Entrant) -> Result<TenantCtx, Refused> {
     match entrant {
         Entrant::Public(public) => Ok(public.route().deployment.tenant.clone()),
+        Entrant::Tick(tick) => Ok(tick.timer().tenant.clone()),
         Entrant::Verified { endpoint, delivery } => match (&endpoint.accounts, delivery.account()) {
             (None, _) => Ok(endpoint.tenant.clone()),
             (Some(own), Some(account)) if own.iter().any(|known| known == account) => Ok(endpoint.tenant.clone()),

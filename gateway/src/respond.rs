@@ -243,22 +243,30 @@ pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, e
     }
     // Its length is counted anew.
     parts.headers.remove(CONTENT_LENGTH);
-    let bytes = match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
-        Ok(bytes) => bytes.to_bytes(),
-        Err(error) => {
-            let refused = match error.downcast::<BodyError>().map(|error| *error) {
-                Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
-                Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
-                Err(_) => Refused::AnswerTooLarge,
-            };
-            return refuse(refused, admitted);
-        }
+    let bytes = match read_whole(body).await {
+        Ok(bytes) => bytes,
+        Err(refused) => return refuse(refused, admitted),
     };
     if parts.status.is_success() {
         entry.reached(End::Done);
     }
     admitted.settle(parts.status);
     Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))
+}
+
+/// A worker's answer to its end.
+///
+/// # Errors
+/// When it breaks off, or is longer than any provider reads.
+pub(crate) async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
+    match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {
+            Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
+            Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
+            Err(_) => Refused::AnswerTooLarge,
+        }),
+    }
 }
 
 /// A call without an answer.

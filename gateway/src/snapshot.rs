@@ -1,6 +1,6 @@
 //! What the gateway serves, built whole and then never changed: endpoints, routes, deployments and their revisions.
 
-use crate::{metrics::EndpointCounters, route::Table};
+use crate::{metrics::EndpointCounters, route::Table, timer::Timer};
 use http::HeaderValue;
 use std::{fmt, sync::Arc, time::Duration};
 use tollgate_config::{
@@ -16,6 +16,8 @@ pub(crate) struct Snapshot {
     pub(crate) routes: Table,
     /// All of them, in the manifest's order.
     pub(crate) deployments: Vec<Arc<Deployment>>,
+    /// What ticks by itself.
+    pub(crate) timers: Vec<Arc<Timer>>,
     /// Whether everything has been loaded, or has failed to.
     pub(crate) complete: bool,
 }

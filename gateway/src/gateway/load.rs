@@ -7,6 +7,7 @@ use crate::{
     route::Table,
     secrets::Secrets,
     snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
+    timer::Timer,
 };
 use http::{HeaderValue, Method};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -85,10 +86,29 @@ pub(crate) fn snapshot(
             );
         }
     }
+    let mut timers = Vec::new();
+    for plan in &environment.timers {
+        // The manifest's reader refuses a timer without its deployment.
+        let Some(deployment) = deployments.get(&plan.deployment) else {
+            continue;
+        };
+        timers.push(Arc::new(Timer {
+            id: plan.id.clone(),
+            tenant: TenantCtx {
+                team_id: plan.team.clone(),
+                ..deployment.tenant.clone()
+            },
+            schedule: plan.schedule.clone(),
+            grace: plan.grace,
+            deployment: deployment.clone(),
+            counters: metrics.timer(&plan.id)?,
+        }));
+    }
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
     Ok(Snapshot {
         routes,
         deployments: in_order.collect(),
+        timers,
         complete: true,
     })
 }

@@ -17,4 +17,5 @@ mod drain;
 mod harness;
 mod protocol;
 mod slow;
+mod timer;
 mod tls;
