@@ -208,11 +208,13 @@ pub enum Provider {
     Linear,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
+    /// Web chat: browsers, with tokens of the gateway's own.
+    Webchat,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Slack,
         Self::Telegram,
         Self::TeamsOutgoing,
@@ -229,6 +231,7 @@ impl Provider {
         Self::Zoom,
         Self::Linear,
         Self::Hmac,
+        Self::Webchat,
     ];
 
     /// The name in manifests, metrics and on the command line.
@@ -250,6 +253,7 @@ impl Provider {
             Self::Zoom => "zoom",
             Self::Linear => "linear",
             Self::Hmac => "hmac",
+            Self::Webchat => "webchat",
         }
     }
 

@@ -141,6 +141,11 @@ impl Entry {
         self.endpoint = Some(endpoint.clone());
     }
 
+    /// The endpoint that is charged.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_deref()
+    }
+
     /// Notes that it was let in: from here on it has failed until it is done.
     pub(crate) fn admitted(&mut self, admitted: &Admitted) {
         self.wall = admitted.deployment().limits.wall;

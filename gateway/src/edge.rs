@@ -18,7 +18,7 @@ use crate::{
 };
 use bytes::Bytes;
 use head::Head;
-use http::{Request, Response};
+use http::{Method, Request, Response, header::ORIGIN};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
@@ -30,13 +30,17 @@ use tollgate_ingress::{Opened, UnixTime};
 /// Answers one request, whatever it is. Dropping the future (the client went away) cancels the worker's call and closes the log's entry.
 pub(crate) async fn answer(gate: Arc<Gate>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
     let mut entry = Entry::begin(&gate, &peer, &request);
-    let response = match walk(&gate, &peer, request, &mut entry).await {
+    let (origin, preflight) = (request.headers().get(ORIGIN).cloned(), request.method() == Method::OPTIONS);
+    let mut response = match walk(&gate, &peer, request, &mut entry).await {
         Ok(response) => response,
         Err(refused) => {
             entry.refused(&refused);
             respond::refused(&refused, &entry.id)
         }
     };
+    if let Some(desk) = entry.endpoint().and_then(|endpoint| endpoint.webchat.as_ref()) {
+        desk.share(response.headers_mut(), origin.as_ref(), preflight);
+    }
     Ok(respond::seal(response, entry))
 }
 
@@ -70,6 +74,12 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         }
         Arrival::Endpoint(endpoint) => {
             let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
+            if let Some(desk) = &endpoint.webchat
+                && let Some(answer) = desk.answer(&endpoint, &head, &bytes, peer.address.ip(), now)?
+            {
+                entry.reached(End::Handshake);
+                return Ok(respond::handshake(answer));
+            }
             match open(&endpoint, &head, &bytes, now)? {
                 Opened::Handshake(answer) => {
                     entry.reached(End::Handshake);

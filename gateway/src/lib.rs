@@ -2,7 +2,7 @@
 //! worker in a sandbox of its own.
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
-//! request, in one function), and what that way calls: `route`, `identity`, `admit`, `dispatch`, [`respond`]. `timer` lets in what nobody calls. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! request, in one function), and what that way calls: `route`, `identity`, `admit`, `dispatch`, [`respond`]. `timer` lets in what nobody calls, `webchat` speaks with browsers. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
 //! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
@@ -28,3 +28,4 @@ mod snapshot;
 mod tasks;
 mod timer;
 mod trace;
+mod webchat;

@@ -19,6 +19,7 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
+use std::time::SystemTime;
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
 
@@ -58,6 +59,10 @@ pub(crate) enum Refused {
     BodyBroken(String),
     /// `ingress` did not open it.
     Ingress(Refusal),
+    /// From a page that may not speak to web chat. 403.
+    Origin,
+    /// More tokens of web chat than are minted in a minute. 429.
+    MintingRate,
     /// Verified, but of an account that is not the tenant's. 403.
     UnknownAccount,
     /// Several events in one request, which no provider of this build sends. 503.
@@ -93,7 +98,8 @@ impl Refused {
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Ingress(refusal) => status_for(refusal.reason),
-            Self::UnknownAccount => StatusCode::FORBIDDEN,
+            Self::UnknownAccount | Self::Origin => StatusCode::FORBIDDEN,
+            Self::MintingRate => StatusCode::TOO_MANY_REQUESTS,
             Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -122,6 +128,8 @@ impl Refused {
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
             Self::UnknownAccount => "unknown_account",
+            Self::Origin => "bad_origin",
+            Self::MintingRate => "minting_rate",
             Self::Batch(_) => "batch_not_built",
             Self::DedupeFull => "dedupe_full",
             Self::Journal(_) => "journal_unavailable",
@@ -249,6 +257,13 @@ pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, e
     };
     if parts.status.is_success() {
         entry.reached(End::Done);
+        if let Entrant::Verified { endpoint, delivery } = admitted.entrant()
+            && let Some(desk) = &endpoint.webchat
+        {
+            let kept = desk.said(delivery, &bytes, SystemTime::now());
+            admitted.settle(StatusCode::OK);
+            return Ok(whole(StatusCode::OK, Some("application/json"), kept));
+        }
     }
     admitted.settle(parts.status);
     Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))

@@ -1,6 +1,6 @@
 //! What the gateway serves, built whole and then never changed: endpoints, routes, deployments and their revisions.
 
-use crate::{metrics::EndpointCounters, route::Table, timer::Timer};
+use crate::{metrics::EndpointCounters, route::Table, timer::Timer, webchat::Desk};
 use http::HeaderValue;
 use std::{fmt, sync::Arc, time::Duration};
 use tollgate_config::{
@@ -104,6 +104,8 @@ pub(crate) struct Endpoint {
     pub(crate) horizon: Duration,
     /// What runs.
     pub(crate) deployment: Arc<Deployment>,
+    /// What it answers by itself, when it is web chat.
+    pub(crate) webchat: Option<Desk>,
     /// Its metrics, looked up once.
     pub(crate) counters: EndpointCounters,
 }

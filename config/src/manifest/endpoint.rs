@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Providers that the design names and this build does not have.
-const LATER: [&str; 5] = ["teams", "webchat", "paypal", "http-signature", "webhook"];
+const LATER: [&str; 4] = ["teams", "paypal", "http-signature", "webhook"];
 /// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
 const MAX_SIGNING: usize = 8;
 

@@ -186,7 +186,7 @@ const KEYS: &[Key] = &[
     key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
     key("endpoints[]", "tenant", "the id of one of `tenants`", Required, "whose deliveries these are"),
     key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
-    key("endpoints[]", "provider", "`slack`, `telegram`, `teams-outgoing`, `webex`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `standard-webhooks`, `zoom`, `linear` or `hmac`; or `timer`", Required, "which scheme verifies; a `timer` is called by nobody and ticks by itself: it has no `host`, `path`, `secrets` and `deliver`"),
+    key("endpoints[]", "provider", "`slack`, `telegram`, `teams-outgoing`, `webex`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `standard-webhooks`, `zoom`, `linear`, `hmac` or `webchat`; or `timer`", Required, "which scheme verifies; a `timer` is called by nobody and ticks by itself: it has no `host`, `path`, `secrets` and `deliver`"),
     key("endpoints[]", "host", HOST, Words("the tenant's hosts"), "a host of its own, within the tenant's"),
     key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
     key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`", Required, "what runs"),

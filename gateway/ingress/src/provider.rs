@@ -21,6 +21,7 @@ mod teams_outgoing;
 mod telegram;
 mod timed_mac;
 mod twilio;
+pub mod webchat;
 mod webex;
 mod zoom;
 
@@ -144,6 +145,7 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Zoom => &zoom::Zoom,
         Provider::Linear => &linear::Linear,
         Provider::Hmac => &hmac::Hmac,
+        Provider::Webchat => &webchat::Webchat,
     }
 }
 

@@ -363,6 +363,9 @@ mod tests {
                     given.extend([("ts_header", text("x-timestamp")), ("template", text("{ts}.{body}"))]);
                     given.insert("allow_sha1", Scalar::Bool(true));
                 }
+                if provider == Provider::Webchat {
+                    given.insert("origins", Scalar::Text("https://a.example".to_owned()));
+                }
                 given.insert(spec.key, value);
                 let all: Vec<_> = given.into_iter().collect();
                 assert!(scheme(provider, &all).is_ok(), "{} {}", provider.as_str(), spec.key);

@@ -8,6 +8,7 @@ use crate::{
     secrets::Secrets,
     snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
     timer::Timer,
+    webchat::Desk,
 };
 use http::{HeaderValue, Method};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -67,6 +68,7 @@ pub(crate) fn snapshot(
             body_limit: scheme.body_limit().min(deployment.limits.body).get(),
             horizon: scheme.horizon(),
             counters: metrics.endpoint(&plan.id, keys.signing.len())?,
+            webchat: Desk::of(&scheme, &plan.path),
             scheme,
             keys,
             deployment: deployment.clone(),

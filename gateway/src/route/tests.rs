@@ -35,6 +35,7 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
             body_limit: 1,
             horizon: Duration::from_secs(1),
             deployment,
+            webchat: None,
             counters: metrics.endpoint(&EndpointId::new(id).unwrap(), 0).unwrap(),
         };
         let host = (*host != "-").then(|| HostPattern::parse(host).unwrap());

@@ -150,7 +150,8 @@ fn providers_are_those_that_are_built() {
             "standard-webhooks",
             "zoom",
             "linear",
-            "hmac"
+            "hmac",
+            "webchat"
         ]
     );
     for row in rows.as_array().unwrap() {

@@ -19,3 +19,4 @@ mod protocol;
 mod slow;
 mod timer;
 mod tls;
+mod webchat;
