@@ -9,6 +9,7 @@ pub mod keys;
 mod limits;
 mod links;
 mod listener;
+mod rate;
 mod read;
 mod storage;
 mod tenant;
@@ -17,6 +18,7 @@ mod value;
 
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
+pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
 pub use storage::{JOURNAL_NAME, STORE_PATH};
 pub use timer::GRACE;
@@ -67,6 +69,8 @@ pub struct Listener {
     pub protocols: Vec<Protocol>,
     /// Peers that may set `Forwarded`, `X-Forwarded-*`; from all others these are removed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Every connection begins with a PROXY header, and comes from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Refuse a TLS client that names no host or an unknown one.
     pub strict_sni: bool,
     /// Where the listener stands in the manifest.
@@ -169,6 +173,8 @@ pub struct Tenant {
     pub hosts: Vec<HostPattern>,
     /// Provider accounts that belong to it, by provider.
     pub accounts: BTreeMap<Provider, Vec<String>>,
+    /// How often it may call and be called; `None`: without a limit.
+    pub rate: Option<Rate>,
     /// Where it stands.
     pub place: Place,
 }
@@ -180,10 +186,18 @@ pub enum Provider {
     Slack,
     /// Telegram's Bot API.
     Telegram,
+    /// Microsoft's Bot Framework: Teams and its other channels.
+    Teams,
     /// Microsoft Teams: outgoing webhooks.
     TeamsOutgoing,
     /// Cisco Webex.
     Webex,
+    /// WhatsApp's Cloud API.
+    Whatsapp,
+    /// Facebook Messenger.
+    Messenger,
+    /// Instagram messaging.
+    Instagram,
     /// GitHub webhooks.
     Github,
     /// GitLab: its token, or its signing key.
@@ -194,43 +208,62 @@ pub enum Provider {
     Bitbucket,
     /// Stripe.
     Stripe,
+    /// PayPal.
+    Paypal,
     /// Shopify.
     Shopify,
     /// Twilio: messages, calls, status callbacks.
     Twilio,
     /// Discord: interactions and webhook events.
     Discord,
+    /// LINE.
+    Line,
     /// Standard Webhooks 1.0, Svix's headers too.
     StandardWebhooks,
     /// Zoom.
     Zoom,
     /// Linear.
     Linear,
+    /// SendGrid's event webhook.
+    Sendgrid,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
+    /// Anyone who signs HTTP messages (RFC 9421), as the options say.
+    HttpSignature,
+    /// Any sender's webhook for a flow, with the check that the options say.
+    Webhook,
     /// Web chat: browsers, with tokens of the gateway's own.
     Webchat,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 26] = [
         Self::Slack,
         Self::Telegram,
+        Self::Teams,
         Self::TeamsOutgoing,
         Self::Webex,
+        Self::Whatsapp,
+        Self::Messenger,
+        Self::Instagram,
         Self::Github,
         Self::Gitlab,
         Self::Gitea,
         Self::Bitbucket,
         Self::Stripe,
+        Self::Paypal,
         Self::Shopify,
         Self::Twilio,
         Self::Discord,
+        Self::Line,
         Self::StandardWebhooks,
         Self::Zoom,
         Self::Linear,
+        Self::Sendgrid,
         Self::Hmac,
+        Self::HttpSignature,
+        Self::Webhook,
         Self::Webchat,
     ];
 
@@ -239,22 +272,36 @@ impl Provider {
         match self {
             Self::Slack => "slack",
             Self::Telegram => "telegram",
+            Self::Teams => "teams",
             Self::TeamsOutgoing => "teams-outgoing",
             Self::Webex => "webex",
+            Self::Whatsapp => "whatsapp",
+            Self::Messenger => "messenger",
+            Self::Instagram => "instagram",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Gitea => "gitea",
             Self::Bitbucket => "bitbucket",
             Self::Stripe => "stripe",
+            Self::Paypal => "paypal",
             Self::Shopify => "shopify",
             Self::Twilio => "twilio",
             Self::Discord => "discord",
+            Self::Line => "line",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Zoom => "zoom",
             Self::Linear => "linear",
+            Self::Sendgrid => "sendgrid",
             Self::Hmac => "hmac",
+            Self::HttpSignature => "http-signature",
+            Self::Webhook => "webhook",
             Self::Webchat => "webchat",
         }
+    }
+
+    /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
+    pub fn needs_signing(self) -> bool {
+        !matches!(self, Self::Teams | Self::Paypal)
     }
 
     /// The provider of this name.
@@ -268,8 +315,8 @@ impl Provider {
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
-    /// Whose deliveries. This build has no endpoints that several tenants share.
-    pub tenant: TenantId,
+    /// Whose deliveries, and what runs.
+    pub serves: Serves,
     /// The team, if one is named.
     pub team: Option<TeamId>,
     /// Which scheme verifies.
@@ -278,9 +325,7 @@ pub struct Endpoint {
     pub host: Option<HostPattern>,
     /// Prefix by whole segments.
     pub path: PathPrefix,
-    /// What runs.
-    pub deployment: DeploymentId,
-    /// Verification keys, newest first; the parser demands at least one.
+    /// Verification keys, newest first; the parser demands at least one, and none where the provider publishes them.
     pub signing: Vec<LiveSecret>,
     /// The token that the provider's handshake must show, where it has one.
     pub verify: Option<SecretRef>,
@@ -288,6 +333,10 @@ pub struct Endpoint {
     pub options: BTreeMap<String, OptionValue>,
     /// When an accepted delivery is answered.
     pub deliver: Deliver,
+    /// How often it may be called; `None`: without a limit.
+    pub rate: Option<Rate>,
+    /// Networks that may call it; empty: everyone.
+    pub allow_from: Vec<IpNet>,
     /// Where it stands.
     pub place: Place,
 }
@@ -309,6 +358,31 @@ pub struct Timer {
     pub grace: Duration,
     /// Where it stands.
     pub place: Place,
+}
+
+/// Whose deliveries an endpoint takes, and what runs for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serves {
+    /// One tenant.
+    One {
+        /// Whose.
+        tenant: TenantId,
+        /// What runs.
+        deployment: DeploymentId,
+    },
+    /// Several tenants, whose accounts with the provider choose; the parser demands that each has some.
+    Shared(BTreeMap<TenantId, DeploymentId>),
+}
+
+impl Serves {
+    /// Each tenant with what runs for it.
+    pub fn each(&self) -> impl Iterator<Item = (&TenantId, &DeploymentId)> {
+        let (one, shared) = match self {
+            Self::One { tenant, deployment } => (Some((tenant, deployment)), None),
+            Self::Shared(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(shared.into_iter().flatten())
+    }
 }
 
 /// A secret's reference and how long it opens.

@@ -4,24 +4,23 @@
 
 use bytes::Bytes;
 use std::path::Path;
-use tollgate_config::{
-    Environment,
-    manifest::{Deployment, Provider},
-};
-use tollgate_ingress::replay;
+use tollgate_config::{Environment, manifest::Deployment};
+use tollgate_ingress::replay::{self, Family};
 use tollgate_packs::{Trust, archive, inspect, open};
 
 /// One target.
 pub type Target = fn(&[u8]) -> Result<(), String>;
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("activity", activity),
     ("archive", archive),
-    ("github", github),
+    ("batch", batch),
+    ("body-mac", body_mac),
+    ("form", form),
     ("manifest", manifest),
-    ("slack", slack),
-    ("standard-webhooks", standard_webhooks),
+    ("timed", timed),
+    ("token", token),
 ];
 
 /// Any bytes, signed as each provider signs: verification holds, and what is parsable becomes a whole activity.
@@ -61,9 +60,19 @@ pub fn archive(data: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A recorded request to a GitHub endpoint.
-pub fn github(data: &[u8]) -> Result<(), String> {
-    replay::request(Provider::Github, data)
+/// A case of the providers that send several events in one request.
+pub fn batch(data: &[u8]) -> Result<(), String> {
+    replay::case(Family::Batch, data)
+}
+
+/// A case of the providers that sign the body without a clock.
+pub fn body_mac(data: &[u8]) -> Result<(), String> {
+    replay::case(Family::BodyMac, data)
+}
+
+/// A case of the providers that send forms.
+pub fn form(data: &[u8]) -> Result<(), String> {
+    replay::case(Family::Form, data)
 }
 
 /// Any text as an environment manifest: what is accepted can be served, what is refused says why.
@@ -84,12 +93,12 @@ pub fn manifest(data: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A recorded request to a Slack endpoint.
-pub fn slack(data: &[u8]) -> Result<(), String> {
-    replay::request(Provider::Slack, data)
+/// A case of the providers that sign a clock and the body.
+pub fn timed(data: &[u8]) -> Result<(), String> {
+    replay::case(Family::Timed, data)
 }
 
-/// A recorded request to a Standard Webhooks endpoint.
-pub fn standard_webhooks(data: &[u8]) -> Result<(), String> {
-    replay::request(Provider::StandardWebhooks, data)
+/// A case of the providers that show a token.
+pub fn token(data: &[u8]) -> Result<(), String> {
+    replay::case(Family::Token, data)
 }

@@ -49,6 +49,9 @@ const BUFFER: usize = 16 * 1024;
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// Deliveries of accounts that no tenant lists, the newest first.
+const UNKNOWN_ACCOUNTS: &str = "/admin/unknown-accounts";
+
 /// The listener's parts.
 pub(crate) struct Admin {
     gate: Arc<Gate>,
@@ -122,7 +125,7 @@ impl Admin {
 
     fn route<B>(&self, peer: SocketAddr, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        if !matches!(path, "/livez" | "/readyz" | "/healthz" | "/status" | "/metrics") {
+        if !matches!(path, "/livez" | "/readyz" | "/healthz" | "/status" | "/metrics" | UNKNOWN_ACCOUNTS) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -147,6 +150,9 @@ impl Admin {
             }
             None if !(peer.ip().to_canonical().is_loopback() && is_local(request)) => {
                 text(StatusCode::FORBIDDEN, "without a token only loopback is heard\n")
+            }
+            _ if request.uri().path() == UNKNOWN_ACCOUNTS => {
+                answer(StatusCode::OK, "application/json", format!("{}\n", self.gate.strays.shown()))
             }
             _ => match metrics::render(&self.gate) {
                 Ok(body) => answer(StatusCode::OK, METRICS_TYPE, body),

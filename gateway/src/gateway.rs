@@ -4,7 +4,7 @@ mod load;
 
 use crate::{
     admin::Admin,
-    admit::dedupe::{Dedupe, MAX_DONE, MAX_IN_FLIGHT},
+    admit::dedupe::{Bounds, Dedupe, MAX_DONE},
     gate::Gate,
     listen::{
         Terms,
@@ -159,7 +159,7 @@ impl Gateway {
         let (store, journal) = (open_store(&environment).await?, open_journal(&environment).await?);
         let host = Host::new(HostConfig::default(), store.clone()).map_err(StartError::Host)?;
         let metrics = Metrics::new().map_err(StartError::Metrics)?;
-        let dedupe = Dedupe::new(journal.clone(), MAX_IN_FLIGHT);
+        let dedupe = Dedupe::new(journal.clone(), Bounds::of_tenants(environment.tenants.len()));
         let gate = Arc::new(Gate::new(metrics, dedupe, Tasks::new(), host.clone()));
         let running = Running {
             listeners: listeners.iter().map(|(_, bound, _)| bound.clone()).collect(),
@@ -174,7 +174,7 @@ impl Gateway {
         gate.tasks
             .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
         let loading = gate.clone();
-        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading.metrics));
+        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading));
         let snapshot = loaded
             .await
             .map_err(|error| StartError::Load(error.to_string()))?
@@ -217,6 +217,7 @@ fn listener(plan: &Listener) -> Result<(TcpListener, Bound, Terms), StartError> 
             tls,
             protocols: plan.protocols.clone(),
             trusted_proxies: plan.trusted_proxies.clone(),
+            proxied: plan.proxy_protocol,
         },
     ))
 }

@@ -1,9 +1,9 @@
-//! Which tenant. By host: the manifest's `tenants.*.hosts`, the most specific pattern wins. By account: an endpoint's tenant may list the
-//! provider accounts that are its own.
+//! Which tenant. By host: the manifest's `tenants.*.hosts`, the most specific pattern wins. By account: an endpoint's tenants list the
+//! provider accounts that are their own, where there are several, or where one does not want those of others.
 
-use crate::{admit::Entrant, respond::Refused};
+use crate::{admit::Entrant, snapshot::Owner};
 use tollgate_config::{
-    TenantCtx, TenantId,
+    TenantId,
     pattern::{HostMap, HostPattern},
 };
 
@@ -23,19 +23,16 @@ impl TenantHosts {
     }
 }
 
-/// The tenant of who wants to enter.
-///
-/// # Errors
-/// `UnknownAccount` when the tenant lists its accounts with this provider and the delivery is of none of them.
-pub(crate) fn resolve(entrant: &Entrant) -> Result<TenantCtx, Refused> {
+/// Whose it is, and what runs. `None`: verified, and of an account that is none of the endpoint's.
+pub(crate) fn resolve(entrant: &Entrant) -> Option<Owner> {
     match entrant {
-        Entrant::Public(public) => Ok(public.route().deployment.tenant.clone()),
-        Entrant::Tick(tick) => Ok(tick.timer().tenant.clone()),
-        Entrant::Verified { endpoint, delivery } => match (&endpoint.accounts, delivery.account()) {
-            (None, _) => Ok(endpoint.tenant.clone()),
-            (Some(own), Some(account)) if own.iter().any(|known| known == account) => Ok(endpoint.tenant.clone()),
-            (Some(_), _) => Err(Refused::UnknownAccount),
-        },
+        Entrant::Public(public) => {
+            let deployment = public.route().deployment.clone();
+            let tenant = deployment.tenant.clone();
+            Some(Owner { tenant, deployment })
+        }
+        Entrant::Tick(tick) => Some(tick.timer().owner.clone()),
+        Entrant::Verified { endpoint, delivery } => endpoint.owners.of(delivery.account()).cloned(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Handles that a request needs are looked up once, when the snapshot is built; what the host counts is read when someone asks.
 
-use crate::{access::End, gate::Gate};
+use crate::{access::End, gate::Gate, respond::UNKNOWN_ACCOUNT};
 use http::StatusCode;
 use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
@@ -44,6 +44,10 @@ pub(crate) struct EndpointCounters {
     pub(crate) duplicate: IntCounter,
     /// The provider's own checks.
     pub(crate) handshake: IntCounter,
+    /// Not to be run.
+    pub(crate) dropped: IntCounter,
+    /// Of no account that is known.
+    pub(crate) unknown_account: IntCounter,
     keys: Vec<IntCounter>,
 }
 
@@ -122,7 +126,7 @@ impl Metrics {
             )?,
             deliveries: counters(
                 "tollgate_deliveries_total",
-                "Verified requests by what became of them.",
+                "Verified deliveries by what became of them; several may come in one request.",
                 &["endpoint", "result"],
             )?,
             key_matches: counters(
@@ -157,12 +161,15 @@ impl Metrics {
     /// # Errors
     /// Never in practice: the labels are ours.
     pub(crate) fn endpoint(&self, id: &EndpointId, keys: usize) -> Result<EndpointCounters, Error> {
-        let result = |end: End| self.deliveries.get_metric_with_label_values(&[id.as_str(), end.as_str()]);
+        let named = |name: &str| self.deliveries.get_metric_with_label_values(&[id.as_str(), name]);
+        let result = |end: End| named(end.as_str());
         Ok(EndpointCounters {
             done: result(End::Done)?,
             failed: result(End::Failed)?,
             duplicate: result(End::Duplicate)?,
             handshake: result(End::Handshake)?,
+            dropped: named("dropped")?,
+            unknown_account: named(UNKNOWN_ACCOUNT)?,
             keys: (0..keys)
                 .map(|key| self.key_matches.get_metric_with_label_values(&[id.as_str(), &key.to_string()]))
                 .collect::<Result<_, _>>()?,

@@ -6,9 +6,11 @@
 pub(crate) mod body;
 
 use crate::{
-    access::{End, Entry},
-    admit::{Admitted, Entrant},
+    access::{Course, End, Entry},
+    admit::{Admitted, Entrant, unknown::Stray},
     dispatch::headers::scrub_answer,
+    gate::Gate,
+    rate,
     request_id::RequestId,
 };
 use body::AnswerBody;
@@ -19,14 +21,14 @@ use http::{
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
 
 /// Shown on every answer.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// When to come back after a 503 or 429, in seconds. One: what is short here (a place, a table slot) is free again within a call's time.
+/// When to come back after a 503, in seconds. One: what is short here (a place, a table slot) is free again within a call's time.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request does not get a worker's answer.
@@ -61,14 +63,27 @@ pub(crate) enum Refused {
     Ingress(Refusal),
     /// From a page that may not speak to web chat. 403.
     Origin,
-    /// More tokens of web chat than are minted in a minute. 429.
-    MintingRate,
-    /// Verified, but of an account that is not the tenant's. 403.
-    UnknownAccount,
-    /// Several events in one request, which no provider of this build sends. 503.
-    Batch(usize),
+    /// More tokens of web chat than are minted in a minute; when there are more again. 429.
+    MintingRate(Duration),
+    /// A proof that opens once, seen again. 401.
+    Replayed,
+    /// From an address that the endpoint does not take calls from. 403.
+    AddressNotAllowed,
+    /// Called more often than its endpoint or its tenant may be; when there is room again. 429.
+    RateLimited(Duration),
+    /// Some deliveries of a request are not done. 503.
+    Batch {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// The first one's reason.
+        reason: &'static str,
+    },
     /// As many deliveries in flight, or marks, as there may be. 503.
     DedupeFull,
+    /// As many of them of one tenant as it may have where there are others. 503.
+    DedupeShareFull,
     /// The journal cannot say whether it is a duplicate. 503.
     Journal(String),
     /// A duplicate waited for the first one as long as a call may take. 503.
@@ -97,12 +112,17 @@ impl Refused {
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Ingress(refusal) => status_for(refusal.reason),
-            Self::UnknownAccount | Self::Origin => StatusCode::FORBIDDEN,
-            Self::MintingRate => StatusCode::TOO_MANY_REQUESTS,
-            Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Ingress(refusal) => status_for(refusal),
+            Self::Replayed => StatusCode::UNAUTHORIZED,
+            Self::AddressNotAllowed | Self::Origin => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) | Self::MintingRate(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Batch { .. }
+            | Self::BuffersFull
+            | Self::DedupeFull
+            | Self::DedupeShareFull
+            | Self::Journal(_)
+            | Self::FirstStillRuns
+            | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call(error) | Self::AnswerBroken(error) => match error {
                 CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
                 CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
@@ -127,11 +147,14 @@ impl Refused {
             Self::BuffersFull => "buffers_full",
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
-            Self::UnknownAccount => "unknown_account",
             Self::Origin => "bad_origin",
-            Self::MintingRate => "minting_rate",
-            Self::Batch(_) => "batch_not_built",
+            Self::MintingRate(_) => "minting_rate",
+            Self::Replayed => "replayed",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Batch { .. } => "batch_failed",
             Self::DedupeFull => "dedupe_full",
+            Self::DedupeShareFull => "dedupe_share_full",
             Self::Journal(_) => "journal_unavailable",
             Self::FirstStillRuns => "first_still_runs",
             Self::NotReady => "not_ready",
@@ -147,7 +170,8 @@ impl Refused {
             Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
             Self::BodyBroken(what) | Self::Journal(what) => Some(what.clone()),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
-            Self::Batch(events) => Some(format!("{events} events in one request")),
+            Self::Batch { failed, of, reason } => Some(format!("{failed} of {of} deliveries are not done, the first: {reason}")),
+            Self::RateLimited(wait) | Self::MintingRate(wait) => Some(format!("room again in {} s", rate::seconds(*wait))),
             Self::Call(error) | Self::AnswerBroken(error) => Some(error.to_string()),
             Self::AnswerStatus(status) => Some(format!("status {status}")),
             _ => None,
@@ -172,15 +196,16 @@ pub(crate) fn code_of_call(error: &CallError) -> &'static str {
 }
 
 /// The status that a request with this refusal gets.
-pub fn status_of_reason(reason: Reason) -> u16 {
-    status_for(reason).as_u16()
+pub fn status_of_refusal(refusal: &Refusal) -> u16 {
+    status_for(refusal).as_u16()
 }
 
-fn status_for(reason: Reason) -> StatusCode {
-    match reason {
+fn status_for(refusal: &Refusal) -> StatusCode {
+    match refusal.reason {
         Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::BadHandshake => StatusCode::FORBIDDEN,
+        _ if refusal.forbidden => StatusCode::FORBIDDEN,
         // Every other reason says that it is not verified, and the caller learns nothing more than that.
         _ => StatusCode::UNAUTHORIZED,
     }
@@ -204,8 +229,14 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
     if let Refused::WrongMethod { allow } = refused {
         headers.insert(ALLOW, allow.clone());
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    match refused {
+        Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
+        }
+        _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        _ => {}
     }
     response
 }
@@ -239,7 +270,11 @@ const MAX_PROVIDER_ANSWER: usize = 1 << 20;
 ///
 /// # Errors
 /// When the worker's answer to a provider cannot be passed on, or its status is no final one.
-pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, entry: &mut Entry) -> Result<Response<AnswerBody>, Refused> {
+pub(crate) async fn worker(
+    answer: Response<ResponseBody>,
+    admitted: Admitted,
+    course: &mut Course,
+) -> Result<Response<AnswerBody>, Refused> {
     let (mut parts, body) = answer.into_parts();
     if parts.status.is_informational() {
         // 101 would hand the connection to the worker; it has none.
@@ -256,7 +291,7 @@ pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, e
         Err(refused) => return refuse(refused, admitted),
     };
     if parts.status.is_success() {
-        entry.reached(End::Done);
+        course.reached(End::Done);
         if let Entrant::Verified { endpoint, delivery } = admitted.entrant()
             && let Some(desk) = &endpoint.webchat
         {
@@ -297,8 +332,36 @@ fn refuse(refused: Refused, admitted: Admitted) -> Result<Response<AnswerBody>, 
     Err(refused)
 }
 
-/// The answer to a repeat: the first one's status and nothing else.
-pub(crate) fn duplicate(status: StatusCode) -> Response<AnswerBody> {
+/// Acknowledges what is verified and nobody's, and keeps it for a look. It is logged once for each account.
+pub(crate) fn stray(gate: &Gate, entrant: &Entrant, now: SystemTime, course: &mut Course) -> Response<AnswerBody> {
+    if let Entrant::Verified { endpoint, delivery } = entrant {
+        course.set_aside(UNKNOWN_ACCOUNT);
+        endpoint.counters.unknown_account.inc();
+        let stray = Stray {
+            endpoint: endpoint.id.clone(),
+            provider: endpoint.provider,
+            account: delivery.account().map(str::to_owned),
+            event_id: delivery.event_id().map(str::to_owned),
+            at: now,
+            bytes: delivery.raw().len(),
+        };
+        if gate.strays.keep(stray) {
+            tracing::warn!(
+                endpoint = %endpoint.id,
+                provider = endpoint.provider.as_str(),
+                account = delivery.account(),
+                "verified deliveries of an account that no tenant of the endpoint lists are acknowledged and not run"
+            );
+        }
+    }
+    empty(StatusCode::OK)
+}
+
+/// The code of a delivery of no account that is known.
+pub(crate) const UNKNOWN_ACCOUNT: &str = "unknown_account";
+
+/// A status and nothing else: to a repeat the first one's, to what is not run and to a batch that is done 200.
+pub(crate) fn empty(status: StatusCode) -> Response<AnswerBody> {
     let mut response = whole(status, None, Bytes::new());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -63,10 +63,16 @@ impl Table {
         }
     }
 
-    /// Adds an endpoint. One without a host answers on all of its tenant's.
+    /// Adds an endpoint. One without a host answers on all of its tenants'. With one, it lies within one tenant's; to stand with the others too opens
+    /// nothing, for their places are looked at only for hosts that are theirs.
     pub(crate) fn add_endpoint(&mut self, host: Option<&HostPattern>, path: &PathPrefix, endpoint: Arc<Endpoint>) {
-        let places = self.places.entry(endpoint.tenant.tenant_id.clone()).or_default();
-        places.endpoints.entry(host.unwrap_or(&HostPattern::Any)).insert(path, endpoint);
+        for owner in endpoint.owners.all() {
+            let places = self.places.entry(owner.tenant.tenant_id.clone()).or_default();
+            places
+                .endpoints
+                .entry(host.unwrap_or(&HostPattern::Any))
+                .insert(path, endpoint.clone());
+        }
     }
 
     /// Adds a route.

@@ -12,28 +12,26 @@ mod way;
 
 pub(crate) use tick::{PROVIDER, Tick};
 
-use crate::{gate::Gate, metrics::TickCounters, snapshot::Deployment};
+use crate::{gate::Gate, metrics::TickCounters, snapshot::Owner};
 use plan::{Due, Plan};
 use std::{
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{sync::Semaphore, time::sleep};
-use tollgate_config::{EndpointId, Schedule, TenantCtx};
+use tollgate_config::{EndpointId, Schedule};
 
 /// One timer, as far as its ticks need it.
 #[derive(Debug)]
 pub(crate) struct Timer {
     /// Its id.
     pub(crate) id: EndpointId,
-    /// Whose, with the team.
-    pub(crate) tenant: TenantCtx,
+    /// Whose, with the team, and what runs.
+    pub(crate) owner: Owner,
     /// When it ticks.
     pub(crate) schedule: Schedule,
     /// How late the newest missed tick still runs.
     pub(crate) grace: Duration,
-    /// What runs.
-    pub(crate) deployment: Arc<Deployment>,
     /// Its metrics, looked up once.
     pub(crate) counters: TickCounters,
 }

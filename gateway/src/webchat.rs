@@ -6,7 +6,11 @@
 mod minting;
 mod transcript;
 
-use crate::{edge::head::Head, respond::Refused, snapshot::Endpoint};
+use crate::{
+    edge::head::Head,
+    respond::Refused,
+    snapshot::{Endpoint, Owners},
+};
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use http::{
@@ -23,7 +27,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tollgate_config::{manifest::Provider, pattern::PathPrefix};
+use tollgate_config::{TenantId, manifest::Provider, pattern::PathPrefix};
 use tollgate_ingress::{
     Answer, Reason, Refusal, Scheme, UnixTime, Verified,
     provider::webchat::{ANONYMOUS, ORIGINS, Origins, Token, token},
@@ -48,6 +52,7 @@ const PREFLIGHT_KEPT: HeaderValue = HeaderValue::from_static("600");
 /// One endpoint's desk.
 #[derive(Debug)]
 pub(crate) struct Desk {
+    tenant: TenantId,
     prefix: String,
     origins: Origins,
     anonymous: bool,
@@ -67,11 +72,13 @@ enum Ask<'p> {
 
 impl Desk {
     /// The desk of an endpoint with this scheme; none where the provider is another.
-    pub(crate) fn of(scheme: &Scheme, path: &PathPrefix) -> Option<Self> {
+    pub(crate) fn of(scheme: &Scheme, path: &PathPrefix, owners: &Owners) -> Option<Self> {
         if scheme.provider() != Provider::Webchat {
             return None;
         }
         Some(Self {
+            // There is one: the manifest's reader refuses web chat that several tenants share.
+            tenant: owners.all().first()?.tenant.tenant_id.clone(),
             prefix: path.as_str().trim_end_matches('/').to_owned(),
             // The options have been checked; what is no origin allows nothing.
             origins: scheme
@@ -103,7 +110,7 @@ impl Desk {
             Ask::Preflight => reply(204, None),
             Ask::Generate => self.generate(endpoint, head, body, origin, caller, unix)?,
             Ask::Refresh => {
-                let token = Self::token(endpoint, head, origin, unix)?;
+                let token = self.token(endpoint, head, origin, unix)?;
                 self.minted(caller, unix)?;
                 granted(200, endpoint, token, unix)?
             }
@@ -114,13 +121,13 @@ impl Desk {
                     answer.status = 201;
                     answer
                 } else {
-                    let token = Self::token(endpoint, head, origin, unix)?;
+                    let token = self.token(endpoint, head, origin, unix)?;
                     self.minted(caller, unix)?;
                     granted(201, endpoint, token, unix)?
                 }
             }
             Ask::Read(conversation) => {
-                let token = Self::token(endpoint, head, origin, unix)?;
+                let token = self.token(endpoint, head, origin, unix)?;
                 if token.conversation != conversation {
                     return Err(bad_token("the token is of another conversation"));
                 }
@@ -128,7 +135,7 @@ impl Desk {
                 reply(200, Some(self.transcripts().read(conversation, watermark, unix)))
             }
             Ask::Say => {
-                Self::token(endpoint, head, origin, unix)?;
+                self.token(endpoint, head, origin, unix)?;
                 return Ok(None);
             }
         };
@@ -198,12 +205,12 @@ impl Desk {
     }
 
     /// The token that a request presents: of this endpoint, and of its page.
-    fn token(endpoint: &Endpoint, head: &Head, origin: Option<&str>, now: UnixTime) -> Result<Token, Refused> {
+    fn token(&self, endpoint: &Endpoint, head: &Head, origin: Option<&str>, now: UnixTime) -> Result<Token, Refused> {
         let text = token::bearer(&head.headers).map_err(Refused::Ingress)?;
         let token = Token::verify(text, &endpoint.keys, now).map_err(Refused::Ingress)?;
         // `tollgate send` knows the secret alone; what it signs names no endpoint.
         let unbound = token.endpoint.is_empty() && token.tenant.is_empty();
-        if !unbound && (token.endpoint != endpoint.id.as_str() || token.tenant != endpoint.tenant.tenant_id.as_str()) {
+        if !unbound && (token.endpoint != endpoint.id.as_str() || token.tenant != self.tenant.as_str()) {
             return Err(bad_token("the token is of another endpoint"));
         }
         // A browser sends no origin with a GET to the page's own host.
@@ -236,7 +243,7 @@ impl Desk {
         // A page that nobody vouches for does not choose who it is.
         let user = if bound.is_none() { named_user(body)? } else { None };
         let token = Token {
-            tenant: endpoint.tenant.tenant_id.to_string(),
+            tenant: self.tenant.to_string(),
             endpoint: endpoint.id.to_string(),
             conversation: draw()?,
             user: match user {
@@ -250,8 +257,8 @@ impl Desk {
     }
 
     fn minted(&self, caller: IpAddr, now: UnixTime) -> Result<(), Refused> {
-        let allowed = self.minting.lock().unwrap_or_else(PoisonError::into_inner).take(caller, now);
-        if allowed { Ok(()) } else { Err(Refused::MintingRate) }
+        let mut minting = self.minting.lock().unwrap_or_else(PoisonError::into_inner);
+        minting.take(caller.to_canonical(), now).map_err(Refused::MintingRate)
     }
 
     fn transcripts(&self) -> MutexGuard<'_, Transcripts> {
@@ -264,12 +271,9 @@ impl Desk {
 fn granted(status: u16, endpoint: &Endpoint, mut claims: Token, now: UnixTime) -> Result<Answer, Refused> {
     claims.expires = UnixTime(now.0.saturating_add(token::LIFE_SECONDS));
     let key = endpoint.keys.signing.iter().find(|key| key.is_live(now));
-    let text = key.and_then(|key| claims.sign(key)).ok_or_else(|| {
-        Refused::Ingress(Refusal {
-            reason: Reason::NoLiveKey,
-            detail: "the endpoint has no live key".to_owned(),
-        })
-    })?;
+    let text = key
+        .and_then(|key| claims.sign(key))
+        .ok_or_else(|| Refused::Ingress(Refusal::new(Reason::NoLiveKey, "the endpoint has no live key")))?;
     let answer = json!({ "conversationId": claims.conversation, "token": text, "expires_in": token::LIFE_SECONDS, "userId": claims.user });
     Ok(reply(status, Some(answer)))
 }
@@ -287,12 +291,7 @@ fn named_user(body: &Bytes) -> Result<Option<String>, Refused> {
     if body.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let wrong = |detail: &str| {
-        Refused::Ingress(Refusal {
-            reason: Reason::Unparsable,
-            detail: detail.to_owned(),
-        })
-    };
+    let wrong = |detail: &str| Refused::Ingress(Refusal::new(Reason::Unparsable, detail));
     let body: Value = serde_json::from_slice(body).map_err(|_| wrong("the body is not JSON"))?;
     let Some(id) = body.pointer("/user/id").or_else(|| body.pointer("/user/Id")) else {
         return Ok(None);
@@ -329,10 +328,7 @@ fn draw() -> Result<String, Refused> {
 }
 
 fn bad_token(detail: &str) -> Refused {
-    Refused::Ingress(Refusal {
-        reason: Reason::BadToken,
-        detail: detail.to_owned(),
-    })
+    Refused::Ingress(Refusal::new(Reason::BadToken, detail))
 }
 
 fn unix(now: SystemTime) -> UnixTime {

@@ -3,6 +3,7 @@
 use super::{
     Identity, IdentityBy, Provider, Tenant,
     context::{Context, Located},
+    rate,
     value::Value,
 };
 use crate::{TenantId, pattern::HostPattern};
@@ -56,6 +57,8 @@ pub(super) struct Draft {
     pub(super) hosts: Vec<Located<HostPattern>>,
     /// Some of its hosts are unreadable.
     pub(super) hosts_broken: bool,
+    /// Its accounts, each at its place; `None` when they are unreadable.
+    pub(super) accounts: Option<Vec<(Provider, Located<String>)>>,
     whole: Option<Tenant>,
 }
 
@@ -94,6 +97,7 @@ fn tenant(id: TenantId, name: &Located<&str>, value: &Value<'_>, context: &mut C
         id: id.clone(),
         hosts: Vec::new(),
         hosts_broken: true,
+        accounts: None,
         whole: None,
     };
     let Some(fields) = value.fields("tenants.*", context) else {
@@ -110,22 +114,31 @@ fn tenant(id: TenantId, name: &Located<&str>, value: &Value<'_>, context: &mut C
         });
         draft.hosts_broken = whole.is_none();
     }
-    let accounts = match fields.get("accounts") {
+    draft.accounts = match fields.get("accounts") {
         Some(value) => accounts(&value, context),
-        None => Some(BTreeMap::new()),
+        None => Some(Vec::new()),
     };
-    if let (Some(accounts), false) = (accounts, draft.hosts_broken) {
+    let rate = match fields.get("rate") {
+        Some(value) => rate::read(&value, "tenants.*.rate", context).map(Some),
+        None => Some(None),
+    };
+    if let (Some(own), Some(rate), false) = (&draft.accounts, rate, draft.hosts_broken) {
+        let mut accounts: BTreeMap<Provider, Vec<String>> = BTreeMap::new();
+        for (provider, account) in own {
+            accounts.entry(*provider).or_default().push(account.value.clone());
+        }
         draft.whole = Some(Tenant {
             id,
             hosts: draft.hosts.iter().map(|host| host.value.clone()).collect(),
             accounts,
+            rate,
             place: context.report.place(&name.at),
         });
     }
     draft
 }
 
-fn accounts(value: &Value<'_>, context: &mut Context) -> Option<BTreeMap<Provider, Vec<String>>> {
+fn accounts(value: &Value<'_>, context: &mut Context) -> Option<Vec<(Provider, Located<String>)>> {
     let entries = value.entries("a list of at least one account id", context)?;
     let accounts: Vec<_> = entries
         .into_iter()
@@ -133,10 +146,17 @@ fn accounts(value: &Value<'_>, context: &mut Context) -> Option<BTreeMap<Provide
             let provider = super::endpoint::provider(&name, context);
             let ids = ids.some(context, |item, context| match item.text(context)? {
                 "" => item.refuse_with("an account id must not be empty", None, context),
-                text => Some(text.to_owned()),
+                text => Some(Located {
+                    value: text.to_owned(),
+                    at: item.at.clone(),
+                }),
             });
-            Some((provider?, ids?))
+            let provider = provider?;
+            Some(ids?.into_iter().map(move |id| (provider, id)))
         })
         .collect();
-    accounts.into_iter().collect()
+    accounts
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.into_iter().flatten().collect())
 }

@@ -3,7 +3,7 @@
 use super::{
     Timer,
     context::Context,
-    endpoint::Draft,
+    endpoint::{Draft, Served},
     limits,
     value::{Fields, Value},
 };
@@ -20,7 +20,7 @@ pub const GRACE: Duration = Duration::from_secs(600);
 pub(super) const GRACE_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
 
 /// What speaks of being called, which a timer never is.
-const NOT_FOR_TIMERS: [&str; 4] = ["host", "path", "secrets", "deliver"];
+const NOT_FOR_TIMERS: [&str; 6] = ["host", "path", "secrets", "deliver", "rate", "allow_from"];
 
 /// Reads one; its `provider` has been seen.
 pub(super) fn read(value: &Value<'_>, fields: &Fields<'_>, context: &mut Context) -> Draft {
@@ -45,17 +45,17 @@ pub(super) fn read(value: &Value<'_>, fields: &Fields<'_>, context: &mut Context
     let options = fields.need("options", context).and_then(|value| options(&value, context));
     let mut draft = Draft {
         id,
-        tenant,
-        deployment,
+        serves: vec![Served { tenant, deployment }],
         ..Draft::default()
     };
     draft.timer = (|| {
         let (schedule, grace) = options?;
+        let served = draft.serves.first()?;
         Some(Timer {
             id: draft.id.as_ref()?.value.clone(),
-            tenant: draft.tenant.as_ref()?.value.clone(),
+            tenant: served.tenant.as_ref()?.value.clone(),
             team: team?,
-            deployment: draft.deployment.as_ref()?.value.clone(),
+            deployment: served.deployment.as_ref()?.value.clone(),
             schedule,
             grace,
             place: context.report.place(&value.at),

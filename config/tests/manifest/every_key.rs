@@ -10,7 +10,7 @@ fn everything() -> Value {
         "schema": "tollgate.environment/v1",
         "environment": "local",
         "listeners": [
-            { "address": "127.0.0.1:0", "protocols": ["h1"], "trusted_proxies": ["10.0.0.0/8"], "strict_sni": false, "tls": { "self_signed": ["localhost"] } },
+            { "address": "127.0.0.1:0", "protocols": ["h1"], "trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": true, "strict_sni": false, "tls": { "self_signed": ["localhost"] } },
             { "address": "127.0.0.1:0", "tls": { "certificates": [{ "cert": "a.pem", "key": "a.key" }] } },
         ],
         "admin": { "address": "127.0.0.1:0", "token": "env://TOKEN" },
@@ -18,10 +18,11 @@ fn everything() -> Value {
         "journal": { "path": "journal" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
         "identity": { "by": ["host"] },
-        "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] } } },
+        "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] }, "rate": { "requests": 100, "per": "1s", "burst": 200 } } },
         "endpoints": [{
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
             "secrets": { "signing": [{ "ref": "env://SECRET", "not_after": "2030-01-01T00:00:00Z" }], "verify": "env://VERIFY" }, "options": { "raw": true }, "deliver": "respond",
+            "rate": { "requests": 10, "per": "1m", "burst": 1 }, "allow_from": ["192.0.2.0/24", "::1"],
         }, {
             "id": "t", "tenant": "acme", "provider": "timer", "deployment": "d",
             "options": { "cron": "0 5 * * *", "timezone": "Europe/Berlin", "grace": "1h" },

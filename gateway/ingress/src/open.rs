@@ -1,6 +1,9 @@
 //! The one door: a request as it arrived goes in, what it was comes out.
 
-use crate::{Keys, Refusal, Scheme, UnixTime, Verified, field, provider};
+use crate::{
+    Keys, Refusal, Scheme, UnixTime, Verified, field,
+    provider::{self, Opener},
+};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
@@ -133,8 +136,7 @@ impl Answer {
 /// A [`Refusal`] when it is not verified, or verified and not parsable.
 pub fn open(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<Opened, Refusal> {
     let opener = provider::opener(scheme.provider());
-    field::refuse_encoded(request.headers)?;
-    field::refuse_repeated(request.headers, opener.facts().scheme_headers)?;
+    refuse_ambiguous(opener, request)?;
     if let Some(handshake) = opener.handshake(request, keys, scheme) {
         return handshake.map(Opened::Handshake);
     }
@@ -146,4 +148,19 @@ pub fn open(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) 
         proof: &proof,
         now,
     })
+}
+
+/// The first half of [`open`](open()): all that stands before the body is read. What it costs is measured by itself; nothing can be dispatched for it.
+///
+/// # Errors
+/// A [`Refusal`] when it is not verified.
+pub fn verify(scheme: &Scheme, request: &Request<'_>, keys: &Keys, now: UnixTime) -> Result<(), Refusal> {
+    let opener = provider::opener(scheme.provider());
+    refuse_ambiguous(opener, request)?;
+    opener.verify(request, keys, scheme, now).map(drop)
+}
+
+fn refuse_ambiguous(opener: &dyn Opener, request: &Request<'_>) -> Result<(), Refusal> {
+    field::refuse_encoded(request.headers)?;
+    field::refuse_repeated(request.headers, opener.facts().scheme_headers)
 }

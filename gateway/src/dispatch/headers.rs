@@ -1,5 +1,6 @@
 //! Which of a caller's headers a worker sees.
 
+use crate::{edge::head::Head, listen::Peer, request_id::RequestId, respond::X_REQUEST_ID};
 use http::{HeaderMap, HeaderName, header};
 
 /// What the gateway says to workers.
@@ -36,6 +37,13 @@ const HOP_BY_HOP: [HeaderName; 11] = [
     header::EXPECT,
     header::HOST,
 ];
+
+/// A head as workers may see it, with the request's id. What is verified is verified before this.
+pub(crate) fn prepare(mut head: Head, peer: &Peer, id: &RequestId) -> Head {
+    scrub(&mut head.headers, peer.trusted);
+    head.headers.insert(X_REQUEST_ID, id.header());
+    head
+}
 
 /// Removes what is not the caller's to say: hop-by-hop headers, those that `Connection` names, `tollgate-*`, and from peers that
 /// are no trusted proxies `Forwarded` and `X-Forwarded-*`.

@@ -26,7 +26,7 @@ pub(crate) const MAX_FIELD_BYTES: usize = 32 * 1024;
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A head that keeps all limits and names one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// The method; never CONNECT.
     pub(crate) method: Method,

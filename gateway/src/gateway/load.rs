@@ -2,22 +2,23 @@
 
 use crate::{
     dispatch::id_value,
+    gate::Gate,
     identity::TenantHosts,
-    metrics::Metrics,
+    rate::Scope,
     route::Table,
     secrets::Secrets,
-    snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
+    snapshot::{Deployment, Endpoint, Loaded, Owner, Owners, Route, Snapshot, State},
     timer::Timer,
     webchat::Desk,
 };
 use http::{HeaderValue, Method};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tollgate_config::{
-    DeploymentId, Environment, TenantCtx,
-    manifest::{self, Revision},
+    ByteSize, DeploymentId, Environment, TenantCtx,
+    manifest::{self, Revision, Serves},
 };
 use tollgate_host::{Host, RevisionSpec};
-use tollgate_ingress::Scheme;
+use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::{
     Pack, Signer, Trust, TrustedKey,
     file::{self, FileError},
@@ -33,7 +34,7 @@ pub(crate) fn snapshot(
     mut secrets: Secrets,
     keys: &[TrustedKey],
     host: &Host,
-    metrics: &Metrics,
+    gate: &Gate,
 ) -> Result<Snapshot, prometheus::Error> {
     let trust = Trust {
         keys,
@@ -42,36 +43,30 @@ pub(crate) fn snapshot(
     let deployments: BTreeMap<DeploymentId, Arc<Deployment>> = environment
         .deployments
         .iter()
-        .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host))))
+        .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, gate))))
         .collect();
     let mut routes = Table::new(hosts(environment));
     for plan in &environment.endpoints {
         // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
-        let (Some(deployment), Ok(scheme)) = (deployments.get(&plan.deployment), Scheme::new(plan.provider, &plan.options)) else {
+        let (Some(owners), Ok(scheme)) = (owners(environment, plan, &deployments), Scheme::new(plan.provider, &plan.options)) else {
             tracing::error!(endpoint = %plan.id, "the endpoint has no deployment or wrong options, and is not served");
             continue;
         };
         let keys = secrets.keys.remove(&plan.id).unwrap_or_default();
         let endpoint = Endpoint {
             id: plan.id.clone(),
-            tenant: TenantCtx {
-                team_id: plan.team.clone(),
-                ..deployment.tenant.clone()
-            },
             provider: plan.provider,
-            accounts: environment
-                .tenants
-                .get(&plan.tenant)
-                .and_then(|tenant| tenant.accounts.get(&plan.provider))
-                .cloned(),
+            batches: facts(plan.provider).batches,
+            rate: plan.rate.map(|rate| gate.rates.of(Scope::Endpoint(plan.id.clone()), rate)),
+            allow_from: plan.allow_from.clone(),
             allow: allow(scheme.methods()),
-            body_limit: scheme.body_limit().min(deployment.limits.body).get(),
+            body_limit: scheme.body_limit().min(largest(&owners)).get(),
             horizon: scheme.horizon(),
-            counters: metrics.endpoint(&plan.id, keys.signing.len())?,
-            webchat: Desk::of(&scheme, &plan.path),
+            webchat: Desk::of(&scheme, &plan.path, &owners),
+            counters: gate.metrics.endpoint(&plan.id, keys.signing.len())?,
             scheme,
             keys,
-            deployment: deployment.clone(),
+            owners,
         };
         routes.add_endpoint(plan.host.as_ref(), &plan.path, Arc::new(endpoint));
     }
@@ -96,14 +91,16 @@ pub(crate) fn snapshot(
         };
         timers.push(Arc::new(Timer {
             id: plan.id.clone(),
-            tenant: TenantCtx {
-                team_id: plan.team.clone(),
-                ..deployment.tenant.clone()
+            owner: Owner {
+                tenant: TenantCtx {
+                    team_id: plan.team.clone(),
+                    ..deployment.tenant.clone()
+                },
+                deployment: deployment.clone(),
             },
             schedule: plan.schedule.clone(),
             grace: plan.grace,
-            deployment: deployment.clone(),
-            counters: metrics.timer(&plan.id)?,
+            counters: gate.metrics.timer(&plan.id)?,
         }));
     }
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
@@ -113,6 +110,38 @@ pub(crate) fn snapshot(
         timers,
         complete: true,
     })
+}
+
+/// Whose deliveries an endpoint takes; `None` when a deployment of it is missing.
+fn owners(environment: &Environment, plan: &manifest::Endpoint, deployments: &BTreeMap<DeploymentId, Arc<Deployment>>) -> Option<Owners> {
+    let each = plan.serves.each().map(|(tenant, deployment)| {
+        let deployment = deployments.get(deployment)?.clone();
+        let tenant_ctx = TenantCtx {
+            team_id: plan.team.clone(),
+            ..deployment.tenant.clone()
+        };
+        let accounts = environment
+            .tenants
+            .get(tenant)
+            .and_then(|tenant| tenant.accounts.get(&plan.provider));
+        let owner = Owner {
+            tenant: tenant_ctx,
+            deployment,
+        };
+        Some((owner, accounts.map(Vec::as_slice)))
+    });
+    let mut each = each.collect::<Option<Vec<_>>>()?;
+    match plan.serves {
+        Serves::One { .. } => each.pop().map(|(owner, accounts)| Owners::one(owner, accounts)),
+        Serves::Shared(_) => Some(Owners::shared(
+            each.into_iter().map(|(owner, accounts)| (owner, accounts.unwrap_or_default())),
+        )),
+    }
+}
+
+fn largest(owners: &Owners) -> ByteSize {
+    let limits = owners.all().iter().map(|owner| owner.deployment.limits.body);
+    limits.max().unwrap_or(ByteSize::bytes(0))
 }
 
 fn hosts(environment: &Environment) -> TenantHosts {
@@ -130,7 +159,7 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host) -> Deployment {
+fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host, gate: &Gate) -> Deployment {
     let tenant = TenantCtx {
         tenant_id: plan.tenant.clone(),
         env_id: environment.id.clone(),
@@ -156,6 +185,11 @@ fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Tru
         id: plan.id.clone(),
         tenant_header: id_value(tenant.tenant_id.as_str()),
         environment_header: id_value(tenant.env_id.as_str()),
+        rate: environment
+            .tenants
+            .get(&plan.tenant)
+            .and_then(|tenant| tenant.rate)
+            .map(|rate| gate.rates.of(Scope::Tenant(plan.tenant.clone()), rate)),
         tenant,
         limits: plan.limits,
         state,

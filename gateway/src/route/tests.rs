@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     metrics::Metrics,
-    snapshot::{Deployment, State},
+    snapshot::{Deployment, Owner, Owners, State},
 };
 use http::HeaderValue;
 use std::{collections::BTreeMap, time::Duration};
@@ -20,24 +20,14 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
             hosts.add(&HostPattern::parse(pattern).unwrap(), &TenantId::new(tenant).unwrap());
         }
     }
-    let metrics = Metrics::new().unwrap();
     let mut table = Table::new(hosts);
     for (tenant, id, host, path) in endpoints {
         let deployment = deployment(tenant, id);
-        let endpoint = Endpoint {
-            id: EndpointId::new(id).unwrap(),
+        let owner = Owner {
             tenant: deployment.tenant.clone(),
-            provider: Provider::Slack,
-            scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
-            keys: Keys::default(),
-            accounts: None,
-            allow: HeaderValue::from_static("POST"),
-            body_limit: 1,
-            horizon: Duration::from_secs(1),
             deployment,
-            webchat: None,
-            counters: metrics.endpoint(&EndpointId::new(id).unwrap(), 0).unwrap(),
         };
+        let endpoint = endpoint(id, Owners::one(owner, None));
         let host = (*host != "-").then(|| HostPattern::parse(host).unwrap());
         table.add_endpoint(host.as_ref(), &PathPrefix::parse(path).unwrap(), Arc::new(endpoint));
     }
@@ -55,6 +45,24 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
     table
 }
 
+fn endpoint(id: &str, owners: Owners) -> Endpoint {
+    let id = EndpointId::new(id).unwrap();
+    Endpoint {
+        counters: Metrics::new().unwrap().endpoint(&id, 0).unwrap(),
+        id,
+        owners,
+        provider: Provider::Slack,
+        scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
+        keys: Keys::default(),
+        batches: false,
+        rate: None,
+        allow_from: Vec::new(),
+        allow: HeaderValue::from_static("POST"),
+        body_limit: 1,
+        horizon: Duration::from_secs(1),
+    }
+}
+
 fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
     let tenant = TenantCtx {
         tenant_id: TenantId::new(tenant).unwrap(),
@@ -67,6 +75,7 @@ fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
         tenant_header: HeaderValue::from_static("t"),
         environment_header: HeaderValue::from_static("e"),
         limits: Limits::default(),
+        rate: None,
         state: State::Failed { revision: None },
     })
 }
@@ -148,4 +157,42 @@ fn a_path_of_slashes_costs_no_more_than_the_deepest_prefix() {
     assert_eq!(paths.longest(&"/".repeat(8000)), Some(&0));
     assert_eq!(paths.longest(&format!("/a{}", "/".repeat(8000))), Some(&1));
     assert_eq!(ByPath::<u8>::default().longest("/"), None);
+}
+
+#[test]
+fn a_shared_endpoint_answers_on_the_hosts_of_all_its_tenants_and_no_others() {
+    let owner = |tenant: &str| {
+        let deployment = deployment(tenant, tenant);
+        Owner {
+            tenant: deployment.tenant.clone(),
+            deployment,
+        }
+    };
+    let (one, two) = (["A1".to_owned()], ["B1".to_owned(), "A1".to_owned()]);
+    let owners = || Owners::shared([(owner("acme"), one.as_slice()), (owner("beta"), two.as_slice())]);
+    let whose = |account| owners().of(account).map(|owner| owner.tenant.tenant_id.to_string());
+    assert_eq!(whose(Some("A1")).as_deref(), Some("acme"));
+    assert_eq!(whose(Some("B1")).as_deref(), Some("beta"));
+    assert_eq!((whose(Some("C1")), whose(None)), (None, None));
+
+    let mut table = table(
+        &[("acme", &["acme.com"]), ("beta", &["*.beta.com"]), ("gamma", &["gamma.com"])],
+        &[],
+        &[],
+    );
+    for (id, host, path) in [("all", None, "/all"), ("own", Some("in.beta.com"), "/own")] {
+        let endpoint = endpoint(id, owners());
+        let host = host.map(|host| HostPattern::parse(host).unwrap());
+        table.add_endpoint(host.as_ref(), &PathPrefix::parse(path).unwrap(), Arc::new(endpoint));
+    }
+    for (host, path, there) in [
+        ("acme.com", "/all", "all"),
+        ("x.beta.com", "/all/x", "all"),
+        ("gamma.com", "/all", "not_routed"),
+        ("in.beta.com", "/own", "own"),
+        ("x.beta.com", "/own", "not_routed"),
+        ("acme.com", "/own", "not_routed"),
+    ] {
+        assert_eq!(found(&table, &Method::POST, host, path), there, "{host}{path}");
+    }
 }

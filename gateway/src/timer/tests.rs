@@ -42,16 +42,19 @@ fn timer(gate: &Gate, cron: &str) -> Arc<Timer> {
         environment_header: id_value("local"),
         tenant: tenant.clone(),
         limits: Limits::default(),
+        rate: None,
         state: State::Failed { revision: None },
     };
     let id = EndpointId::new("nightly").unwrap();
     Arc::new(Timer {
         counters: gate.metrics.timer(&id).unwrap(),
         id,
-        tenant,
+        owner: Owner {
+            tenant,
+            deployment: Arc::new(deployment),
+        },
         schedule: Schedule::parse(cron, "UTC").unwrap(),
         grace: Duration::from_secs(600),
-        deployment: Arc::new(deployment),
     })
 }
 

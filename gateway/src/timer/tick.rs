@@ -138,6 +138,8 @@ impl Tick {
                 kind: Kind::Event,
                 event: own(EVENT),
                 bot: false,
+                flow_id: None,
+                event_mismatch: false,
             },
             channel_data: &Map::from_iter([
                 ("cron".to_owned(), Value::from(timer.schedule.cron())),

@@ -7,7 +7,7 @@ use crate::{
     dispatch,
     edge::body,
     gate::Gate,
-    identity, request_id,
+    request_id,
     respond::{self, Refused},
     trace::Trace,
 };
@@ -49,9 +49,9 @@ pub(super) async fn take(gate: &Gate, tick: Tick, now: SystemTime) {
         end = end.as_str(),
         reason = refused.as_ref().map(Refused::code),
         detail = refused.as_ref().and_then(Refused::detail),
-        tenant = timer.tenant.tenant_id.as_str(),
+        tenant = timer.owner.tenant.tenant_id.as_str(),
         endpoint = timer.id.as_str(),
-        deployment = timer.deployment.id.as_str(),
+        deployment = timer.owner.deployment.id.as_str(),
         revision = line.revision.as_ref().map(RevisionId::as_str),
     );
 }
@@ -62,11 +62,10 @@ async fn walk(gate: &Gate, tick: Tick, now: SystemTime, line: &mut Line) -> Resu
     Trace::enter(&mut head.headers, request_id::draw());
 
     // Identity: its timer's.
-    let entrant = Entrant::Tick(Box::new(tick));
-    let tenant = identity::resolve(&entrant)?;
+    let owner = tick.timer().owner.clone();
 
     // Admission: it is taken in the journal, for good.
-    let admitted = match admit(&gate.dedupe, entrant, tenant, now).await? {
+    let admitted = match admit(&gate.dedupe, Entrant::Tick(Box::new(tick)), owner, now).await? {
         Admission::Admitted(admitted) => admitted,
         Admission::Duplicate(_) => return Ok(End::Duplicate),
     };

@@ -12,9 +12,12 @@
 mod access;
 mod admin;
 mod answers;
+mod batch;
 mod dedupe;
+mod doorstep;
 mod drain;
 mod harness;
+mod kill;
 mod protocol;
 mod slow;
 mod timer;

@@ -101,7 +101,7 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let text = field::required(headers, header::AUTHORIZATION.as_str(), Reason::MissingSignature, Reason::BadToken)?;
     // RFC 9110 11.1: the scheme's name has no case.
     match text.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token),
         _ => Err(Refusal::new(Reason::BadToken, "the authorization is no bearer token")),
     }
 }

@@ -1,0 +1,4 @@
+//! Forms: recorded, or signed here and then tampered with.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tollgate_fuzz::form(data).expect("a promise of this target"));

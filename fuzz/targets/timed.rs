@@ -1,0 +1,4 @@
+//! Requests signed over a clock and their body: recorded, or signed here and then tampered with.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tollgate_fuzz::timed(data).expect("a promise of this target"));
