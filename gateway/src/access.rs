@@ -113,6 +113,8 @@ impl Entry {
                 }
             }
             Arrival::Public(public) => Some(public.route().deployment.clone()),
+            Arrival::Authorized(authorized) => Some(authorized.route().deployment.clone()),
+            Arrival::Guarded(guarded) => guarded.route().map(|route| route.deployment.clone()),
         };
     }
 
@@ -214,7 +216,9 @@ impl Entry {
             }
             // Its parts have been counted.
             End::Batch => {}
-            End::Rejected | End::Public => self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone")),
+            End::Rejected | End::Public | End::Authorized => {
+                self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone"));
+            }
             End::Handshake => endpoint.counters.handshake.inc(),
             End::Duplicate => endpoint.counters.duplicate.inc(),
             End::Failed => endpoint.counters.failed.inc(),

@@ -5,7 +5,7 @@ pub(crate) mod unknown;
 
 use crate::{
     respond::Refused,
-    route::{Arrival, Public},
+    route::{Arrival, Authorized, Public},
     snapshot::{Deployment, Endpoint, Owner},
     timer::{Tick, ledger},
 };
@@ -28,6 +28,8 @@ pub(crate) enum Entrant {
     },
     /// A request to a public route.
     Public(Public),
+    /// A request to a route that wants a token, with one.
+    Authorized(Authorized),
     /// A tick; only a timer makes one.
     Tick(Box<Tick>),
 }

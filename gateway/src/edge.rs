@@ -11,7 +11,7 @@ use crate::{
     admit::{self, Admission, Entrant, admit},
     dispatch,
     gate::Gate,
-    identity,
+    identity::{self, Said, token::Bearer},
     listen::Peer,
     respond::{self, Refused, body::AnswerBody},
     route::Arrival,
@@ -28,7 +28,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 use tollgate_host::RequestBody;
-use tollgate_ingress::{Opened, UnixTime, Verified};
+use tollgate_ingress::{Keys, Opened, Refusal, UnixTime, Verified};
 
 /// Answers one request, whatever it is. Dropping the future (the client went away) cancels the worker's call and closes the log's entry.
 pub(crate) async fn answer(gate: Arc<Gate>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
@@ -54,17 +54,19 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     let now = SystemTime::now();
 
     // Limits, Host and SNI first: nothing is looked up for a request that no rule could accept.
-    let (mut head, body) = head::accept(request, peer, &gate.tasks).inspect_err(|rejected| rejected.charge(&snapshot, entry))?;
+    let (mut head, body) = head::accept(request, peer, &gate.tasks).inspect_err(|rejected| rejected.charge(&snapshot, peer, entry))?;
 
     // Trace before routing, so that a refusal can be found by its trace too.
     entry.traced(Trace::enter(&mut head.headers, entry.number()), head.host.as_str());
 
-    // Route: host + path -> endpoint or public route.
+    // Route: tenant (as the manifest's `identity` finds it), host and path -> endpoint or public route.
+    let said = Said::by(&head.headers, peer.trusted);
+    let bearer = Bearer::of(&head.headers);
     let arrival = snapshot
         .routes
-        .find(head.host.as_str(), head.path.path(), &head.method)
+        .find(head.host.as_str(), head.path.path(), &head.method, said, bearer.is_there())
         .inspect_err(|_| {
-            if let Some(endpoint) = snapshot.routes.endpoint(head.host.as_str(), head.path.path()) {
+            if let Some(endpoint) = snapshot.routes.endpoint(head.host.as_str(), head.path.path(), said) {
                 entry.charged_to(endpoint);
             }
         })?;
@@ -73,6 +75,18 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     // The doorstep: who may call, and how often, before a byte of the body is read or a signature computed.
     admit::doorstep(&arrival, peer.address.ip())?;
 
+    // A token, where the place wants one: nothing of the body is looked at before.
+    let arrival = match arrival {
+        Arrival::Guarded(guarded) => {
+            let tokens = snapshot.tokens.as_ref().ok_or(Refused::NotRouted)?;
+            let proof = tokens.verify(bearer, &gate.keys, unix(now)).await?;
+            let arrival = snapshot.routes.unlock(guarded, &proof, head.host.as_str(), head.path.path())?;
+            entry.arrived(&arrival);
+            arrival
+        }
+        open => open,
+    };
+
     // Ingress: what an endpoint gets is whole and verified before anything else is thought of it.
     let (endpoint, deliveries) = match arrival {
         Arrival::Public(public) => {
@@ -80,6 +94,12 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
             let head = dispatch::headers::prepare(head, peer, &entry.id);
             return enter(gate, head, body, Entrant::Public(public), now, &mut entry.course).await;
         }
+        Arrival::Authorized(authorized) => {
+            let body = body.streamed(authorized.route().deployment.limits.body.get())?;
+            let head = dispatch::headers::prepare(head, peer, &entry.id);
+            return enter(gate, head, body, Entrant::Authorized(authorized), now, &mut entry.course).await;
+        }
+        Arrival::Guarded(_) => return Err(Refused::NoToken),
         Arrival::Endpoint(endpoint) => {
             let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
             // Web chat answers by itself what is no delivery: tokens, conversations, what was said.
@@ -89,7 +109,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
                 entry.course.reached(End::Handshake);
                 return Ok(respond::handshake(answer));
             }
-            match open(&endpoint, &head, &bytes, now)? {
+            match open(gate, &endpoint, &head, &bytes, now).await? {
                 Opened::Handshake(answer) => {
                     entry.course.reached(End::Handshake);
                     return Ok(respond::handshake(answer));
@@ -184,26 +204,34 @@ async fn all(
     Ok(respond::empty(StatusCode::OK))
 }
 
-/// Verifies what came to an endpoint.
-fn open(endpoint: &Endpoint, head: &Head, body: &Bytes, now: SystemTime) -> Result<Opened, Refused> {
+/// Verifies what came to an endpoint. A key that its provider publishes and that is not known yet is fetched, and then it is tried once more.
+async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: SystemTime) -> Result<Opened, Refused> {
     let request = tollgate_ingress::Request {
         method: &head.method,
         path_and_query: head.path.as_str(),
         headers: &head.headers,
         body,
     };
-    // A clock before 1970 is no clock: every timestamp is then in the future and refused.
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let opened = tollgate_ingress::open(
-        &endpoint.scheme,
-        &request,
-        &endpoint.keys,
-        UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX)),
-    );
+    let now = unix(now);
+    let open = |keys: &Keys| tollgate_ingress::open(&endpoint.scheme, &request, keys, now);
+    let keys = gate.keys.of(&endpoint.scheme, &endpoint.keys);
+    let mut opened = open(&keys);
+    if let Err(Refusal { wants: Some(wanted), .. }) = &opened {
+        let more = gate.keys.get(&endpoint.scheme, &keys, wanted, now).await;
+        if let Some(keys) = more.map_err(|error| Refused::NoKeys(error.to_string()))? {
+            opened = open(&keys);
+        }
+    }
     if let Ok(Opened::Deliveries(deliveries)) = &opened {
         for delivery in &deliveries.events {
             endpoint.counters.opened_by(delivery.matched_key());
         }
     }
     opened.map_err(Refused::Ingress)
+}
+
+/// A clock before 1970 is no clock: every timestamp is then in the future and refused.
+fn unix(now: SystemTime) -> UnixTime {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

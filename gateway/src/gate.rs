@@ -3,6 +3,7 @@
 use crate::{
     admit::{dedupe::Dedupe, unknown::Strays},
     edge::body::Unverified,
+    keys::Keyring,
     metrics::Metrics,
     rate::Rates,
     snapshot::Snapshot,
@@ -23,6 +24,8 @@ pub(crate) struct Gate {
     pub(crate) strays: Strays,
     /// How often tenants and endpoints have been called.
     pub(crate) rates: Rates,
+    /// Public keys of others.
+    pub(crate) keys: Arc<Keyring>,
     /// Bytes of endpoints' bodies that are not whole yet.
     pub(crate) unverified: Unverified,
     /// All tasks.
@@ -33,13 +36,14 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate that serves nothing yet.
-    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, tasks: Tasks, host: Host) -> Self {
+    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, keys: Arc<Keyring>, tasks: Tasks, host: Host) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             metrics,
             dedupe,
             strays: Strays::default(),
             rates: Rates::default(),
+            keys,
             unverified: Unverified::default(),
             tasks,
             host,

@@ -6,6 +6,11 @@ use crate::{
     admin::Admin,
     admit::dedupe::{Bounds, Dedupe, MAX_DONE},
     gate::Gate,
+    identity::{
+        self, Identity, TenantError,
+        token::{KeyFileError, Tokens},
+    },
+    keys::{Keyring, KeyringError, Location},
     listen::{
         Terms,
         tcp::{self, Caps, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS},
@@ -28,7 +33,7 @@ use tokio::{
 };
 use tollgate_config::{
     Environment, ManifestError, ManifestErrors,
-    manifest::{self, Listener, Protocol, Store},
+    manifest::{self, JwtKeys, Listener, Protocol, Store},
 };
 use tollgate_host::{Host, HostConfig};
 use tollgate_ingress::{Scheme, provider::facts};
@@ -68,8 +73,42 @@ pub fn validate(environment: &Environment) -> Result<(), ManifestErrors> {
             })
         })
         .chain(idle)
+        .chain(unreachable_keys(environment))
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(ManifestErrors(wrong)) }
+}
+
+/// Where keys are published that this environment needs: which endpoint says so by its place among the others, or none for callers' tokens.
+fn key_urls(environment: &Environment) -> Vec<(Option<usize>, String)> {
+    let endpoints = environment.endpoints.iter().enumerate().filter_map(|(index, endpoint)| {
+        let scheme = Scheme::new(endpoint.provider, &endpoint.options).ok()?;
+        Some((Some(index), scheme.jwks_url()?.to_owned()))
+    });
+    let callers = environment.identity.jwt.as_ref().and_then(|jwt| match &jwt.keys {
+        JwtKeys::Url(url) => Some((None, url.clone())),
+        JwtKeys::Files(_) => None,
+    });
+    endpoints.chain(callers).collect()
+}
+
+/// URLs that keys do not come from.
+fn unreachable_keys(environment: &Environment) -> impl Iterator<Item = ManifestError> {
+    key_urls(environment).into_iter().filter_map(|(index, url)| {
+        let error = Location::parse(&url).err()?;
+        let (place, path) = match index.and_then(|index| Some((index, environment.endpoints.get(index)?))) {
+            Some((index, endpoint)) => {
+                let option = endpoint.options.get("jwks_url").map(|option| &option.place);
+                (option.unwrap_or(&endpoint.place), format!("endpoints[{index}].options.jwks_url"))
+            }
+            None => (&environment.identity.jwt.as_ref()?.place, "identity.jwt.jwks".to_owned()),
+        };
+        Some(ManifestError {
+            place: place.clone(),
+            path,
+            message: error.to_string(),
+            help: None,
+        })
+    })
 }
 
 /// Why a gateway did not start. A revision that does not load is none of these: it fails its deployment alone.
@@ -81,6 +120,15 @@ pub enum StartError {
     /// Missing or blank secrets, all at once.
     #[error("secrets are missing")]
     Secrets(#[source] SecretErrors),
+    /// Where others' public keys come from.
+    #[error("the issuers' keys cannot be set up")]
+    Keys(#[source] KeyringError),
+    /// A public key of the issuer of callers' tokens.
+    #[error("the issuer's public key cannot be used")]
+    Tokens(#[source] KeyFileError),
+    /// The tenant that the gateway's own environment must name.
+    #[error("the tenant is not known")]
+    Tenant(#[source] TenantError),
     /// A trust key that cannot be read.
     #[error("a trust key cannot be used")]
     Trust(#[source] tollgate_packs::KeyError),
@@ -139,6 +187,14 @@ impl Gateway {
     pub async fn start(environment: Environment) -> Result<Running, StartError> {
         validate(&environment).map_err(StartError::Manifest)?;
         let mut secrets = secrets::resolve(&environment).map_err(StartError::Secrets)?;
+        let tenant = identity::fixed(&environment).map_err(StartError::Tenant)?;
+        let tokens = environment
+            .identity
+            .jwt
+            .as_ref()
+            .map(Tokens::new)
+            .transpose()
+            .map_err(StartError::Tokens)?;
         let keys = environment
             .trust
             .keys
@@ -160,7 +216,12 @@ impl Gateway {
         let host = Host::new(HostConfig::default(), store.clone()).map_err(StartError::Host)?;
         let metrics = Metrics::new().map_err(StartError::Metrics)?;
         let dedupe = Dedupe::new(journal.clone(), Bounds::of_tenants(environment.tenants.len()));
-        let gate = Arc::new(Gate::new(metrics, dedupe, Tasks::new(), host.clone()));
+        let tasks = Tasks::new();
+        let urls = key_urls(&environment).into_iter().map(|(_, url)| url);
+        let issuers = Arc::new(Keyring::new(urls, tasks.clone(), metrics.keys()).map_err(StartError::Keys)?);
+        let gate = Arc::new(Gate::new(metrics, dedupe, issuers.clone(), tasks, host.clone()));
+        // Before components compile: the first request should find the keys there.
+        gate.tasks.serve_aside("keys", issuers.tend());
         let running = Running {
             listeners: listeners.iter().map(|(_, bound, _)| bound.clone()).collect(),
             admin: admin_address,
@@ -174,7 +235,8 @@ impl Gateway {
         gate.tasks
             .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
         let loading = gate.clone();
-        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, &keys, &host, &loading));
+        let identity = (Identity::new(&environment, tenant), tokens);
+        let loaded = tokio::task::spawn_blocking(move || load::snapshot(&environment, secrets, identity, &keys, &host, &loading));
         let snapshot = loaded
             .await
             .map_err(|error| StartError::Load(error.to_string()))?

@@ -2,8 +2,8 @@
 //! worker in a sandbox of its own.
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
-//! request, on one page), and what that way calls: `route`, `identity`, `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in what nobody calls,
-//! `webchat` speaks with browsers. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! request, on one page), and what that way calls: `route`, `identity`, `keys` (others' public keys), `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in
+//! what nobody calls, `webchat` speaks with browsers. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
 //! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod dispatch;
 mod edge;
 mod gate;
 mod identity;
+mod keys;
 mod listen;
 mod metrics;
 mod rate;

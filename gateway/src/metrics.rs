@@ -4,7 +4,7 @@
 
 use crate::{access::End, gate::Gate, respond::UNKNOWN_ACCOUNT};
 use http::StatusCode;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use tollgate_config::{EndpointId, manifest::Provider};
 
@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     deliveries: IntCounterVec,
     key_matches: IntCounterVec,
     ticks_skipped: IntCounterVec,
+    keys: KeyCounters,
     /// Requests whose answer has not ended.
     pub(crate) requests: IntGauge,
     /// Open connections.
@@ -31,6 +32,20 @@ pub(crate) struct Metrics {
     pub(crate) accepted: IntCounter,
     connections_refused: IntCounterVec,
     connection_errors: IntCounterVec,
+}
+
+/// Fetches of others' public keys.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyCounters {
+    fetched: IntCounter,
+    failed: IntCounter,
+}
+
+impl KeyCounters {
+    /// Counts one.
+    pub(crate) fn count(&self, fetched: bool) {
+        if fetched { &self.fetched } else { &self.failed }.inc();
+    }
 }
 
 /// One endpoint's counts.
@@ -104,7 +119,17 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         let accepted = IntCounter::new("tollgate_connections_total", "Connections that the public listeners took.")?;
         registry.register(Box::new(accepted.clone()))?;
+        let fetches = counters(
+            "tollgate_key_fetches_total",
+            "Fetches of public keys that others publish, by what became of them.",
+            &["result"],
+        )?;
+        let keys = KeyCounters {
+            fetched: fetches.get_metric_with_label_values(&["fetched"])?,
+            failed: fetches.get_metric_with_label_values(&["failed"])?,
+        };
         Ok(Self {
+            keys,
             answers: [
                 class("none")?,
                 class("1xx")?,
@@ -190,6 +215,11 @@ impl Metrics {
             missed: skipped("missed")?,
             overlap: skipped("overlap")?,
         })
+    }
+
+    /// Fetches of others' public keys.
+    pub(crate) fn keys(&self) -> KeyCounters {
+        self.keys.clone()
     }
 
     /// Counts an answer.
@@ -301,6 +331,15 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         let gauge = IntGauge::new(name, help)?;
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(Box::new(gauge))?;
+    }
+    let ages = IntGaugeVec::new(
+        Opts::new("tollgate_keys_age_seconds", "Since an issuer's keys were fetched."),
+        &["url"],
+    )?;
+    registry.register(Box::new(ages.clone()))?;
+    for (url, age) in gate.keys.ages() {
+        let gauge = ages.get_metric_with_label_values(&[url])?;
+        gauge.set(i64::try_from(age).unwrap_or(i64::MAX));
     }
     let lines = IntCounter::new(
         "tollgate_log_lines_dropped_total",

@@ -17,11 +17,12 @@ use body::AnswerBody;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use std::time::{Duration, SystemTime};
+use tollgate_config::TenantId;
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
 
@@ -46,6 +47,18 @@ pub(crate) enum Refused {
     UriTooLong,
     /// Nothing is here. 404.
     NotRouted,
+    /// A token is wanted, and there is none. 401.
+    NoToken,
+    /// A token that is not to be believed. 401.
+    InvalidToken(String),
+    /// A good token of another tenant than the route's. 403.
+    NotForTenant(TenantId),
+    /// The keys that would say whether it is verified could not be fetched. 503.
+    NoKeys(String),
+    /// The proxy's header names no tenant. 404.
+    UnknownTenant(String),
+    /// The tenant was found, and the host is not its own. 404.
+    WrongTenant(TenantId),
     /// The provider does not call so. 405.
     WrongMethod {
         /// How it calls.
@@ -108,15 +121,17 @@ impl Refused {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::NotRouted => StatusCode::NOT_FOUND,
+            // To the caller, another tenant's place is no place.
+            Self::NotRouted | Self::UnknownTenant(_) | Self::WrongTenant(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Ingress(refusal) => status_for(refusal),
-            Self::Replayed => StatusCode::UNAUTHORIZED,
-            Self::AddressNotAllowed | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Replayed | Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::AddressNotAllowed | Self::NotForTenant(_) | Self::Origin => StatusCode::FORBIDDEN,
             Self::RateLimited(_) | Self::MintingRate(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Batch { .. }
+            Self::NoKeys(_)
+            | Self::Batch { .. }
             | Self::BuffersFull
             | Self::DedupeFull
             | Self::DedupeShareFull
@@ -141,6 +156,12 @@ impl Refused {
             Self::HeadersTooLarge => "headers_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::NotRouted => "not_routed",
+            Self::NoToken => "missing_token",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::NotForTenant(_) => "not_for_tenant",
+            Self::NoKeys(_) => "no_keys",
+            Self::UnknownTenant(_) => "unknown_tenant",
+            Self::WrongTenant(_) => "wrong_tenant",
             Self::WrongMethod { .. } => "wrong_method",
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => "body_too_large",
             Self::BodySlow => "body_slow",
@@ -164,11 +185,25 @@ impl Refused {
         }
     }
 
+    /// What the caller is asked for, where a token would help (RFC 6750 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static(match self {
+            Self::NoToken => "Bearer",
+            Self::InvalidToken(_) => "Bearer error=\"invalid_token\"",
+            Self::NotForTenant(_) => "Bearer error=\"insufficient_scope\"",
+            _ => return None,
+        }))
+    }
+
     /// What was found, for the log alone.
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
-            Self::BodyBroken(what) | Self::Journal(what) => Some(what.clone()),
+            Self::BodyBroken(what) | Self::Journal(what) | Self::UnknownTenant(what) | Self::InvalidToken(what) | Self::NoKeys(what) => {
+                Some(what.clone())
+            }
+            Self::NotForTenant(tenant) => Some(format!("the token is tenant {tenant}'s")),
+            Self::WrongTenant(tenant) => Some(format!("it is tenant {tenant}'s, which does not have this host")),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
             Self::Batch { failed, of, reason } => Some(format!("{failed} of {of} deliveries are not done, the first: {reason}")),
             Self::RateLimited(wait) | Self::MintingRate(wait) => Some(format!("room again in {} s", rate::seconds(*wait))),
@@ -229,6 +264,9 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
     if let Refused::WrongMethod { allow } = refused {
         headers.insert(ALLOW, allow.clone());
     }
+    if let Some(challenge) = refused.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
     match refused {
         Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
@@ -281,7 +319,7 @@ pub(crate) async fn worker(
         return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
     }
     scrub_answer(&mut parts.headers);
-    if let Entrant::Public(_) = admitted.entrant() {
+    if let Entrant::Public(_) | Entrant::Authorized(_) = admitted.entrant() {
         return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
     }
     // Its length is counted anew.

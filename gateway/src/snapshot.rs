@@ -1,6 +1,6 @@
 //! What the gateway serves, built whole and then never changed: endpoints, routes, deployments and their revisions.
 
-use crate::{metrics::EndpointCounters, rate::Limiter, route::Table, timer::Timer, webchat::Desk};
+use crate::{identity::token::Tokens, metrics::EndpointCounters, rate::Limiter, route::Table, timer::Timer, webchat::Desk};
 use http::HeaderValue;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tollgate_config::{
@@ -15,6 +15,8 @@ use tollgate_ingress::{Keys, Scheme};
 pub(crate) struct Snapshot {
     /// Host and path to where.
     pub(crate) routes: Table,
+    /// Who verifies callers' tokens, where the manifest has them.
+    pub(crate) tokens: Option<Tokens>,
     /// All of them, in the manifest's order.
     pub(crate) deployments: Vec<Arc<Deployment>>,
     /// What ticks by itself.
@@ -123,6 +125,16 @@ pub(crate) struct Owner {
     pub(crate) tenant: TenantCtx,
     /// What runs.
     pub(crate) deployment: Arc<Deployment>,
+}
+
+impl Owner {
+    /// A deployment's own tenant.
+    pub(crate) fn of(deployment: &Arc<Deployment>) -> Self {
+        Self {
+            tenant: deployment.tenant.clone(),
+            deployment: deployment.clone(),
+        }
+    }
 }
 
 /// Whose deliveries an endpoint takes.

@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, Rate, limits::shown_range, listener, storage, timer};
+use super::{Limits, Rate, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -144,7 +144,7 @@ const KEYS: &[Key] = &[
     key("", "journal", "a mapping of `path`", Words("beside the sled path; in memory when the store is"), "where promises are kept, such as which deliveries are done"),
     later("", "cache", "a mapping of `path`", "packs and compiled workers, kept over restarts"),
     key("", "trust", "a mapping of `keys` and `unsigned`", Words("nothing is trusted: no pack runs"), "whose packs may run"),
-    key("", "identity", "a mapping of `by`", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
+    key("", "identity", "a mapping of `by` and the ways' settings", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
     key("", "tenants", "a mapping from tenant ids to tenants", Words("no tenants"), "the customers of the platform"),
     key("", "endpoints", "a list of endpoints", Words("no endpoints"), "provider instances, each at its host and path"),
     key("", "deployments", "a list of deployments", Words("no deployments"), "the tenants' uses of packs"),
@@ -174,12 +174,18 @@ const KEYS: &[Key] = &[
     key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
     key("trust", "unsigned", "`allow`, in environment `local`", Words("unsigned packs are refused"), "run packs that nobody signed"),
 
-    key("identity", "by", "a list of `host`", Value(|| "[host]".to_owned()), "in which order the tenant is looked for"),
-    later("identity", "header", "a mapping", "the tenant from a trusted proxy's header"),
-    later("identity", "jwt", "a mapping", "the tenant from a verified token"),
-    later("identity", "env", "a mapping", "the tenant from the process's environment"),
+    key("identity", "by", "a list of `host`, `header`, `env`, `jwt`, each at most once", Value(|| "[host]".to_owned()), "in which order the tenant is looked for; the first way that finds one wins"),
+    key("identity", "env", "a mapping of `name`, with `env` among `by`", Words("the variable's own name"), "the tenant from the gateway's environment; it always finds one, so it is the last of `by`"),
+    key("identity", "jwt", "a mapping of `jwks` or `keys`, `issuer`, `audience`, `algorithms`, `claim`", Words("no tokens"), "callers' bearer tokens, for `jwt` among `by` and for routes with `access: jwt`"),
+    key("identity.env", "name", "the name of an environment variable", Value(|| identity::TENANT_VARIABLE.to_owned()), "which variable holds the tenant's id"),
+    key("identity.jwt", "jwks", "an `https://` URL (`http://` on a loopback address)", Words("none: then `keys`"), "where the issuer publishes its keys: a JWKS, or its OpenID metadata"),
+    key("identity.jwt", "keys", "a list of paths, from the manifest's folder", Words("none: then `jwks`"), "the issuer's public keys, SPKI PEM files of one key each"),
+    key("identity.jwt", "issuer", "a text", Required, "what `iss` must be, exactly"),
+    key("identity.jwt", "audience", "a text, or a list of at least one", Required, "what `aud` must be, or have in it, exactly"),
+    key("identity.jwt", "algorithms", "a list of `RS256`, `PS256`, `ES256`, `EdDSA`", Value(|| "[RS256]".to_owned()), "how tokens may be signed"),
+    key("identity.jwt", "claim", "a text", Value(|| identity::TENANT_CLAIM.to_owned()), "the claim that names the tenant, a text"),
 
-    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins"),
+    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins. Two tenants may have the same one where `identity` has another way than `host`"),
     key("tenants.*", "accounts", "a mapping from providers to lists of account ids", Words("every account"), "provider accounts that belong to the tenant; deliveries of others are acknowledged and not run"),
     key("tenants.*", "rate", "a mapping of `requests`, `per` and `burst`", Words("without a limit"), "how often the tenant's workers may be called, over all its endpoints and routes; beyond it 429"),
 
@@ -226,7 +232,7 @@ const KEYS: &[Key] = &[
 
     key("deployments[].routes[]", "host", HOST, Required, "within the tenant's hosts"),
     key("deployments[].routes[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins, and it is not stripped"),
-    key("deployments[].routes[]", "access", "`public`", Required, "who may call: anyone; there is no default"),
+    key("deployments[].routes[]", "access", "`public` or `jwt`", Required, "who may call: anyone, or who has a token for this tenant, as `identity.jwt` says; there is no default"),
 
     key("deployments[].revisions[]", "id", ID, Required, "its name, once in the deployment"),
     key("deployments[].revisions[]", "pack", "the path of a `.gtpack` file, from the manifest's folder", Required, "what runs"),

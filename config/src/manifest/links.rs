@@ -36,8 +36,16 @@ pub(super) fn addresses(listeners: &[Located<Listener>], admin: Option<&Located<
 }
 
 /// Checks all references between tenants, endpoints and deployments.
-pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployments: Option<&[deployment::Draft]>, context: &mut Context) {
-    let hosts = owners(tenants, context);
+///
+/// Tenants share hosts where something else than the host tells them apart.
+pub(super) fn check(
+    tenants: &Tenants,
+    shared_hosts: bool,
+    endpoints: &[endpoint::Draft],
+    deployments: Option<&[deployment::Draft]>,
+    context: &mut Context,
+) {
+    let hosts = owners(tenants, shared_hosts, context);
     let known: HashMap<&str, Known<'_>> = tenants
         .drafts
         .iter()
@@ -96,13 +104,14 @@ pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployment
     }
 }
 
-/// Which tenant has which pattern; the same one twice is an error.
-fn owners<'t>(tenants: &'t Tenants, context: &mut Context) -> HostMap<Option<(&'t TenantId, usize)>> {
-    let mut hosts: HostMap<Option<(&TenantId, usize)>> = HostMap::default();
+/// Which tenants have which pattern, and by which line. Where hosts are not shared, the same one twice is an error.
+fn owners<'t>(tenants: &'t Tenants, shared: bool, context: &mut Context) -> HostMap<Vec<(&'t TenantId, usize)>> {
+    let mut hosts: HostMap<Vec<(&TenantId, usize)>> = HostMap::default();
     for tenant in &tenants.drafts {
         for host in &tenant.hosts {
-            let owner = hosts.entry(&host.value);
-            match owner {
+            let owners = hosts.entry(&host.value);
+            let own = owners.iter().find(|(owner, _)| **owner == tenant.id);
+            match own.or_else(|| owners.first().filter(|_| !shared)) {
                 Some((first, line)) if **first == tenant.id => {
                     let message = format!("host `{}` stands here twice, first in line {line}", host.value);
                     context.report.add(&host.at, message, None);
@@ -111,7 +120,7 @@ fn owners<'t>(tenants: &'t Tenants, context: &mut Context) -> HostMap<Option<(&'
                     let message = format!("host `{}` belongs to tenant `{first}` already, in line {line}", host.value);
                     context.report.add(&host.at, message, None);
                 }
-                None => *owner = Some((&tenant.id, host.at.line)),
+                None => owners.push((&tenant.id, host.at.line)),
             }
         }
     }
@@ -139,7 +148,7 @@ impl<'t> Known<'t> {
 struct Links<'t> {
     tenants: &'t Tenants,
     known: HashMap<&'t str, Known<'t>>,
-    hosts: HostMap<Option<(&'t TenantId, usize)>>,
+    hosts: HostMap<Vec<(&'t TenantId, usize)>>,
 }
 
 impl Links<'_> {
@@ -232,9 +241,10 @@ impl Links<'_> {
         if known.is_empty() {
             return;
         }
-        let owner = self.hosts.covering(&host.value).find_map(Option::as_ref);
-        match owner {
-            Some((owner, _)) if tenants.contains(owner) => {}
+        let owners = self.hosts.covering(&host.value).find(|owners| !owners.is_empty());
+        let owners = owners.map(Vec::as_slice).unwrap_or_default();
+        match owners.first() {
+            _ if owners.iter().any(|(owner, _)| tenants.contains(owner)) => {}
             // An unreadable host of its own may be the one.
             _ if known.iter().any(|(_, known)| !known.whole) => {}
             Some((owner, line)) => {

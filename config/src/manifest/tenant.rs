@@ -1,46 +1,13 @@
-//! `identity` and `tenants`.
+//! `tenants`.
 
 use super::{
-    Identity, IdentityBy, Provider, Tenant,
+    Provider, Tenant,
     context::{Context, Located},
     rate,
     value::Value,
 };
 use crate::{TenantId, pattern::HostPattern};
 use std::collections::BTreeMap;
-
-/// Ways to find the tenant that the design names and this build does not have.
-const LATER: [&str; 3] = ["header", "jwt", "env"];
-
-/// Reads `identity`.
-pub(super) fn identity(value: Option<Value<'_>>, context: &mut Context) -> Option<Identity> {
-    let Some(value) = value else { return Some(by_host()) };
-    let fields = value.fields("identity", context)?;
-    let Some(by) = fields.get("by") else { return Some(by_host()) };
-    let by = by.some(context, |item, context| {
-        // A way with settings of its own is a mapping of one key, as `{ jwt: … }`.
-        if item.is_map() {
-            for (name, way) in item.entries("`host`", context)? {
-                let known = LATER.contains(&name.value);
-                let message = if known {
-                    format!("identity `{}` is not built yet", name.value)
-                } else {
-                    "found a mapping".to_owned()
-                };
-                way.refuse::<()>(message, context);
-            }
-            return None;
-        }
-        item.word("identity", &[("host", IdentityBy::Host)], &LATER, context)
-    })?;
-    Some(Identity { by })
-}
-
-fn by_host() -> Identity {
-    Identity {
-        by: vec![IdentityBy::Host],
-    }
-}
 
 /// What could be read of the tenants.
 #[derive(Debug, Default)]

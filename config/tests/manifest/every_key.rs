@@ -17,7 +17,11 @@ fn everything() -> Value {
         "store": { "kind": "sled", "path": "store" },
         "journal": { "path": "journal" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
-        "identity": { "by": ["host"] },
+        "identity": {
+            "by": ["host", "header", "jwt", "env"],
+            "env": { "name": "TENANT" },
+            "jwt": { "jwks": "https://issuer/keys", "issuer": "i", "audience": "a", "algorithms": ["ES256"], "claim": "c" },
+        },
         "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] }, "rate": { "requests": 100, "per": "1s", "burst": 200 } } },
         "endpoints": [{
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
@@ -33,6 +37,17 @@ fn everything() -> Value {
             "limits": { "memory": "64MiB", "cpu": "50ms", "wall": "10s", "concurrency": 1, "queue": 1, "queue_wait": "1s", "body": "1MiB" },
         }],
     })
+}
+
+/// The same, with this key in it: these two exclude each other.
+fn everything_with(key: &Key) -> Value {
+    let mut manifest = everything();
+    if key.path() == "identity.jwt.keys" {
+        let jwt = manifest["identity"]["jwt"].as_object_mut().unwrap();
+        jwt.remove("jwks");
+        jwt.insert("keys".to_owned(), json!(["issuer.pub"]));
+    }
+    manifest
 }
 
 /// The section that holds the key, and its path in errors. Of several items of a list, the one that has the key.
@@ -64,7 +79,7 @@ fn section<'v>(value: &'v mut Value, steps: &[&str], name: &str, path: String) -
 
 /// The manifest with one key changed, and that key's path. `None` takes it away.
 fn with(key: &Key, change: Option<Value>) -> (String, String) {
-    let mut manifest = everything();
+    let mut manifest = everything_with(key);
     let steps: Vec<_> = key.section.split('.').filter(|step| !step.is_empty()).collect();
     let Some((section, path)) = section(&mut manifest, &steps, key.name, String::new()) else {
         panic!("{} has no place", key.path())
@@ -90,7 +105,7 @@ fn all_of_them_together_are_accepted() {
 #[test]
 fn each_built_key_is_read() {
     for key in keys::all().iter().filter(|key| key.built) {
-        let mut manifest = everything();
+        let mut manifest = everything_with(key);
         let steps: Vec<_> = key.section.split('.').filter(|step| !step.is_empty()).collect();
         let holds = section(&mut manifest, &steps, key.name, String::new()).is_some_and(|(section, _)| section.get(key.name).is_some());
         assert!(holds, "{} stands in no manifest here", key.path());

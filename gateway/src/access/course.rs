@@ -46,6 +46,7 @@ impl Course {
         self.end = match admitted.entrant() {
             Entrant::Verified { .. } | Entrant::Tick(_) => End::Failed,
             Entrant::Public(_) => End::Public,
+            Entrant::Authorized(_) => End::Authorized,
         };
     }
 
@@ -74,6 +75,8 @@ pub(crate) enum End {
     Rejected,
     /// Let in without a provider.
     Public,
+    /// Let in by a token.
+    Authorized,
     /// The provider's own check.
     Handshake,
     /// A repeat.
@@ -94,6 +97,7 @@ impl End {
         match self {
             Self::Rejected => "rejected",
             Self::Public => "public",
+            Self::Authorized => "authorized",
             Self::Handshake => "handshake",
             Self::Duplicate => "duplicate",
             Self::Failed => "failed",

@@ -3,7 +3,7 @@
 use crate::{
     dispatch::id_value,
     gate::Gate,
-    identity::TenantHosts,
+    identity::{Identity, token::Tokens},
     rate::Scope,
     route::Table,
     secrets::Secrets,
@@ -32,6 +32,7 @@ use tollgate_packs::{
 pub(crate) fn snapshot(
     environment: &Environment,
     mut secrets: Secrets,
+    (identity, tokens): (Identity, Option<Tokens>),
     keys: &[TrustedKey],
     host: &Host,
     gate: &Gate,
@@ -45,7 +46,7 @@ pub(crate) fn snapshot(
         .iter()
         .map(|plan| (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, gate))))
         .collect();
-    let mut routes = Table::new(hosts(environment));
+    let mut routes = Table::new(identity);
     for plan in &environment.endpoints {
         // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
         let (Some(owners), Ok(scheme)) = (owners(environment, plan, &deployments), Scheme::new(plan.provider, &plan.options)) else {
@@ -106,6 +107,7 @@ pub(crate) fn snapshot(
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
     Ok(Snapshot {
         routes,
+        tokens,
         deployments: in_order.collect(),
         timers,
         complete: true,
@@ -142,16 +144,6 @@ fn owners(environment: &Environment, plan: &manifest::Endpoint, deployments: &BT
 fn largest(owners: &Owners) -> ByteSize {
     let limits = owners.all().iter().map(|owner| owner.deployment.limits.body);
     limits.max().unwrap_or(ByteSize::bytes(0))
-}
-
-fn hosts(environment: &Environment) -> TenantHosts {
-    let mut hosts = TenantHosts::default();
-    for tenant in environment.tenants.values() {
-        for pattern in &tenant.hosts {
-            hosts.add(pattern, &tenant.id);
-        }
-    }
-    hosts
 }
 
 fn allow(methods: &[Method]) -> HeaderValue {
