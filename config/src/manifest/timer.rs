@@ -41,6 +41,7 @@ pub(super) fn read(value: &Value<'_>, fields: &Fields<'_>, context: &mut Context
     }
     let deployment = fields
         .need("deployment", context)
+        .map(|value| value.accepting("the id of one of the tenant's `deployments`"))
         .and_then(|value| value.id(DeploymentId::new, context));
     let options = fields.need("options", context).and_then(|value| options(&value, context));
     let mut draft = Draft {

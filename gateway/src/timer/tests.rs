@@ -1,14 +1,23 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 use super::*;
 use crate::{
-    admit::dedupe::{Dedupe, MAX_IN_FLIGHT},
+    admit::{
+        Admission, Entrant, admit,
+        dedupe::{Bounds, Dedupe},
+    },
     dispatch::id_value,
+    keys::Keyring,
     metrics::Metrics,
-    snapshot::State,
+    rate::{Limiter, Rates, Scope},
+    snapshot::{Deployment, State},
     tasks::Tasks,
 };
 use serde_json::{Value, json};
-use tollgate_config::{DeploymentId, EnvId, TeamId, TenantId, manifest::Limits};
+use std::num::NonZeroU32;
+use tollgate_config::{
+    DeploymentId, EnvId, TeamId, TenantCtx, TenantId,
+    manifest::{Limits, Rate},
+};
 use tollgate_host::{Host, HostConfig};
 use tollgate_store::{Journal, MemoryStore};
 
@@ -21,12 +30,10 @@ fn at(unix: i64) -> SystemTime {
 
 fn gate(journal: Journal) -> Arc<Gate> {
     let host = Host::new(HostConfig::default(), Arc::new(MemoryStore::default())).unwrap();
-    Arc::new(Gate::new(
-        Metrics::new().unwrap(),
-        Dedupe::new(journal, MAX_IN_FLIGHT),
-        Tasks::new(),
-        host,
-    ))
+    let (metrics, tasks) = (Metrics::new().unwrap(), Tasks::new());
+    let keys = Arc::new(Keyring::new([], tasks.clone(), metrics.keys()).unwrap());
+    let dedupe = Dedupe::new(journal, Bounds::of_tenants(1));
+    Arc::new(Gate::new(metrics, dedupe, keys, tasks, host))
 }
 
 /// A timer whose revision did not load: its ticks get as far as the worker's door.
@@ -42,7 +49,7 @@ fn timer(gate: &Gate, cron: &str) -> Arc<Timer> {
         environment_header: id_value("local"),
         tenant: tenant.clone(),
         limits: Limits::default(),
-        rate: None,
+        rate: Some(used_up()),
         state: State::Failed { revision: None },
     };
     let id = EndpointId::new("nightly").unwrap();
@@ -56,6 +63,19 @@ fn timer(gate: &Gate, cron: &str) -> Arc<Timer> {
         schedule: Schedule::parse(cron, "UTC").unwrap(),
         grace: Duration::from_secs(600),
     })
+}
+
+/// A tenant's rate of which nothing is left: no timer waits for it.
+fn used_up() -> Arc<Limiter> {
+    let one = NonZeroU32::MIN;
+    let rate = Rate {
+        requests: one,
+        per: Duration::from_secs(3600),
+        burst: one,
+    };
+    let limiter = Rates::default().of(Scope::Tenant(TenantId::new("acme").unwrap()), rate);
+    limiter.take().unwrap();
+    limiter
 }
 
 fn run_one(scheduled: i64) -> Due {
@@ -83,6 +103,16 @@ async fn a_tick_whose_revision_is_not_ready_fails_and_is_not_tried_again() {
     act(&gate, &timer, run_one(FIVE), at(FIVE), &turn);
     gate.tasks.ended().await;
     assert_eq!((timer.counters.failed.get(), timer.counters.duplicate.get()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_tenants_rate_does_not_count_ticks() {
+    let gate = gate(Journal::in_memory(100));
+    let timer = timer(&gate, "0 0 5 * * *");
+    assert!(timer.owner.deployment.rate.as_ref().unwrap().take().is_err());
+    let tick = Tick::new(timer.clone(), FIVE, at(FIVE));
+    let admission = admit(&gate.dedupe, Entrant::Tick(Box::new(tick)), timer.owner.clone(), at(FIVE)).await;
+    assert!(matches!(admission, Ok(Admission::Admitted(_))), "{admission:?}");
 }
 
 #[tokio::test]
