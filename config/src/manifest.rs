@@ -14,6 +14,7 @@ mod rate;
 mod read;
 mod storage;
 mod tenant;
+mod timer;
 mod value;
 
 pub use identity::{TENANT_CLAIM, TENANT_VARIABLE};
@@ -22,12 +23,13 @@ pub use listener::ADMIN_ADDRESS;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
 pub use storage::{JOURNAL_NAME, STORE_PATH};
+pub use timer::GRACE;
 
 use crate::{
-    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
+    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, TeamId, TenantId,
     pattern::{HostPattern, IpNet, PathPrefix},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that one gateway serves.
 #[derive(Debug, Clone)]
@@ -50,8 +52,10 @@ pub struct Environment {
     pub identity: Identity,
     /// `tenants`, by id.
     pub tenants: BTreeMap<TenantId, Tenant>,
-    /// `endpoints`, in the manifest's order.
+    /// `endpoints` of providers, in the manifest's order.
     pub endpoints: Vec<Endpoint>,
+    /// `endpoints` with `provider: timer`, in the manifest's order.
+    pub timers: Vec<Timer>,
     /// `deployments`, in the manifest's order.
     pub deployments: Vec<Deployment>,
 }
@@ -313,11 +317,13 @@ pub enum Provider {
     HttpSignature,
     /// Any sender's webhook for a flow, with the check that the options say.
     Webhook,
+    /// Web chat: browsers, with tokens of the gateway's own.
+    Webchat,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Slack,
         Self::Telegram,
         Self::Teams,
@@ -343,6 +349,7 @@ impl Provider {
         Self::Hmac,
         Self::HttpSignature,
         Self::Webhook,
+        Self::Webchat,
     ];
 
     /// The name in manifests, metrics and on the command line.
@@ -373,6 +380,7 @@ impl Provider {
             Self::Hmac => "hmac",
             Self::HttpSignature => "http-signature",
             Self::Webhook => "webhook",
+            Self::Webchat => "webchat",
         }
     }
 
@@ -414,6 +422,25 @@ pub struct Endpoint {
     pub rate: Option<Rate>,
     /// Networks that may call it; empty: everyone.
     pub allow_from: Vec<IpNet>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// An endpoint that nobody calls: it ticks by itself.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Its id, once among the endpoints.
+    pub id: EndpointId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The team, if one is named.
+    pub team: Option<TeamId>,
+    /// What runs.
+    pub deployment: DeploymentId,
+    /// `options.cron` and `options.timezone`.
+    pub schedule: Schedule,
+    /// `options.grace`: how late a tick that was missed still runs.
+    pub grace: Duration,
     /// Where it stands.
     pub place: Place,
 }

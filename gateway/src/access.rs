@@ -123,6 +123,11 @@ impl Entry {
         self.endpoint = Some(endpoint.clone());
     }
 
+    /// The endpoint that is charged.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_deref()
+    }
+
     /// Notes what is verified and not run.
     pub(crate) fn dropped(&mut self, endpoint: &Endpoint, dropped: &[Dropped]) {
         for event in dropped {

@@ -7,6 +7,7 @@ use crate::{
     respond::Refused,
     route::{Arrival, Authorized, Public},
     snapshot::{Deployment, Endpoint, Owner},
+    timer::{Tick, ledger},
 };
 use dedupe::{Dedupe, DedupeError, Ended, Seen, Ticket};
 use http::StatusCode;
@@ -15,7 +16,7 @@ use tollgate_config::TenantCtx;
 use tollgate_ingress::Verified;
 use tollgate_store::{Mark, MarkKind};
 
-/// Who wants to enter: with a proof, or by a public route.
+/// Who wants to enter: with a proof, by a public route, or as a timer's tick.
 #[derive(Debug)]
 pub(crate) enum Entrant {
     /// One verified event at its endpoint.
@@ -29,6 +30,8 @@ pub(crate) enum Entrant {
     Public(Public),
     /// A request to a route that wants a token, with one.
     Authorized(Authorized),
+    /// A tick; only a timer makes one.
+    Tick(Box<Tick>),
 }
 
 impl Entrant {
@@ -79,17 +82,20 @@ pub(crate) fn doorstep(arrival: &Arrival, caller: IpAddr) -> Result<(), Refused>
 ///
 /// # Errors
 /// When the tenant is over its rate, a proof that opens once has been used, the delivery is larger than its deployment takes, there is no room, or the journal does not answer. Dropping the
-/// future leaves nothing behind.
+/// future leaves nothing behind, but may leave a tick taken.
 pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, owner: Owner, now: SystemTime) -> Result<Admission, Refused> {
+    if let Entrant::Tick(tick) = &entrant {
+        // A timer is the operator's own: it waits for no rate, and takes nothing from the callers'.
+        return match ledger::take(dedupe.journal(), tick, now).await.map_err(unentered)? {
+            true => Ok(Admission::Admitted(Admitted::freely(entrant, owner))),
+            false => Ok(Admission::Duplicate(StatusCode::OK)),
+        };
+    }
     if let Some(rate) = &owner.deployment.rate {
         rate.take().map_err(Refused::RateLimited)?;
     }
     let Entrant::Verified { endpoint, delivery } = &entrant else {
-        return Ok(Admission::Admitted(Admitted {
-            entrant,
-            owner,
-            ticket: None,
-        }));
+        return Ok(Admission::Admitted(Admitted::freely(entrant, owner)));
     };
     // An endpoint that several tenants share takes what the largest of their limits does.
     if delivery.raw().len() as u64 > owner.deployment.limits.body.get() {
@@ -110,9 +116,15 @@ pub(crate) async fn admit(dedupe: &Dedupe, entrant: Entrant, owner: Owner, now: 
             Some(Ended::Abandoned) => Ok(Admission::Duplicate(StatusCode::SERVICE_UNAVAILABLE)),
             None => Err(Refused::FirstStillRuns),
         },
-        Err(DedupeError::ShareFull) => Err(Refused::DedupeShareFull),
-        Err(DedupeError::Full | DedupeError::Journal(tollgate_store::JournalError::Full(_))) => Err(Refused::DedupeFull),
-        Err(DedupeError::Journal(error)) => Err(Refused::Journal(error.to_string())),
+        Err(error) => Err(unentered(error)),
+    }
+}
+
+fn unentered(error: DedupeError) -> Refused {
+    match error {
+        DedupeError::ShareFull => Refused::DedupeShareFull,
+        DedupeError::Full | DedupeError::Journal(tollgate_store::JournalError::Full(_)) => Refused::DedupeFull,
+        DedupeError::Journal(error) => Refused::Journal(error.to_string()),
     }
 }
 
@@ -129,6 +141,12 @@ pub(crate) fn marks(endpoint: &Endpoint, delivery: &Verified) -> Vec<Mark> {
 }
 
 impl Admitted {
+    /// What no second one waits for.
+    fn freely(entrant: Entrant, owner: Owner) -> Self {
+        let ticket = None;
+        Self { entrant, owner, ticket }
+    }
+
     /// Who.
     pub(crate) fn entrant(&self) -> &Entrant {
         &self.entrant

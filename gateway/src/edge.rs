@@ -20,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use head::Head;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
 use std::{
     convert::Infallible,
@@ -33,13 +33,18 @@ use tollgate_ingress::{Keys, Opened, Refusal, UnixTime, Verified};
 /// Answers one request, whatever it is. Dropping the future (the client went away) cancels the worker's call and closes the log's entry.
 pub(crate) async fn answer(gate: Arc<Gate>, peer: Arc<Peer>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
     let mut entry = Entry::begin(&gate, &peer, &request);
-    let response = match walk(&gate, &peer, request, &mut entry).await {
+    let (origin, preflight) = (request.headers().get(ORIGIN).cloned(), request.method() == Method::OPTIONS);
+    let mut response = match walk(&gate, &peer, request, &mut entry).await {
         Ok(response) => response,
         Err(refused) => {
             entry.refused(&refused);
             respond::refused(&refused, &entry.id)
         }
     };
+    // A browser shows a page only what is shared with it, refusals too.
+    if let Some(desk) = entry.endpoint().and_then(|endpoint| endpoint.webchat.as_ref()) {
+        desk.share(response.headers_mut(), origin.as_ref(), preflight);
+    }
     Ok(respond::seal(response, entry))
 }
 
@@ -97,6 +102,13 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         Arrival::Guarded(_) => return Err(Refused::NoToken),
         Arrival::Endpoint(endpoint) => {
             let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
+            // Web chat answers by itself what is no delivery: tokens, conversations, what was said.
+            if let Some(desk) = &endpoint.webchat
+                && let Some(answer) = desk.answer(&endpoint, &head, &bytes, peer.address.ip(), now)?
+            {
+                entry.course.reached(End::Handshake);
+                return Ok(respond::handshake(answer));
+            }
             match open(gate, &endpoint, &head, &bytes, now).await? {
                 Opened::Handshake(answer) => {
                     entry.course.reached(End::Handshake);

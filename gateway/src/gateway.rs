@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     secrets::{self, SecretErrors},
     tasks::Tasks,
+    timer,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
@@ -246,6 +247,9 @@ impl Gateway {
         for (socket, _, terms) in listeners {
             gate.tasks
                 .spawn("listener", tcp::accept(socket, Arc::new(terms), gate.clone(), caps.clone()));
+        }
+        for timer in &gate.snapshot().timers {
+            gate.tasks.spawn("timer", timer::run(gate.clone(), timer.clone(), SystemTime::now));
         }
         gate.tasks.serve_aside("sweep", sweep(store, journal));
         Ok(running)

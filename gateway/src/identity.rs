@@ -233,6 +233,7 @@ pub(crate) fn resolve(entrant: &Entrant) -> Option<snapshot::Owner> {
     match entrant {
         Entrant::Public(public) => Some(snapshot::Owner::of(&public.route().deployment)),
         Entrant::Authorized(authorized) => Some(snapshot::Owner::of(&authorized.route().deployment)),
+        Entrant::Tick(tick) => Some(tick.timer().owner.clone()),
         Entrant::Verified { endpoint, delivery } => endpoint.owners.of(delivery.account()).cloned(),
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     rejected: IntCounterVec,
     deliveries: IntCounterVec,
     key_matches: IntCounterVec,
+    ticks_skipped: IntCounterVec,
     keys: KeyCounters,
     /// Requests whose answer has not ended.
     pub(crate) requests: IntGauge,
@@ -63,6 +64,21 @@ pub(crate) struct EndpointCounters {
     /// Of no account that is known.
     pub(crate) unknown_account: IntCounter,
     keys: Vec<IntCounter>,
+}
+
+/// One timer's counts.
+#[derive(Debug, Clone)]
+pub(crate) struct TickCounters {
+    /// Done.
+    pub(crate) done: IntCounter,
+    /// Taken and not done.
+    pub(crate) failed: IntCounter,
+    /// Taken before.
+    pub(crate) duplicate: IntCounter,
+    /// Not run: too late, or a newer one was due too.
+    pub(crate) missed: IntCounter,
+    /// Not run: the one before it still ran.
+    pub(crate) overlap: IntCounter,
 }
 
 impl EndpointCounters {
@@ -143,6 +159,11 @@ impl Metrics {
                 "Which of an endpoint's keys opened a request, from 0.",
                 &["endpoint", "key"],
             )?,
+            ticks_skipped: counters(
+                "tollgate_ticks_skipped_total",
+                "Ticks of timers that were not run.",
+                &["endpoint", "reason"],
+            )?,
             requests,
             connections,
             accepted,
@@ -177,6 +198,22 @@ impl Metrics {
             keys: (0..keys)
                 .map(|key| self.key_matches.get_metric_with_label_values(&[id.as_str(), &key.to_string()]))
                 .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The counts of a timer.
+    ///
+    /// # Errors
+    /// Never in practice: the labels are ours.
+    pub(crate) fn timer(&self, id: &EndpointId) -> Result<TickCounters, Error> {
+        let result = |end: End| self.deliveries.get_metric_with_label_values(&[id.as_str(), end.as_str()]);
+        let skipped = |reason: &str| self.ticks_skipped.get_metric_with_label_values(&[id.as_str(), reason]);
+        Ok(TickCounters {
+            done: result(End::Done)?,
+            failed: result(End::Failed)?,
+            duplicate: result(End::Duplicate)?,
+            missed: skipped("missed")?,
+            overlap: skipped("overlap")?,
         })
     }
 

@@ -74,6 +74,10 @@ pub(crate) enum Refused {
     BodyBroken(String),
     /// `ingress` did not open it.
     Ingress(Refusal),
+    /// From a page that may not speak to web chat. 403.
+    Origin,
+    /// More tokens of web chat than are minted in a minute; when there are more again. 429.
+    MintingRate(Duration),
     /// A proof that opens once, seen again. 401.
     Replayed,
     /// From an address that the endpoint does not take calls from. 403.
@@ -124,8 +128,8 @@ impl Refused {
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Ingress(refusal) => status_for(refusal),
             Self::Replayed | Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
-            Self::AddressNotAllowed | Self::NotForTenant(_) => StatusCode::FORBIDDEN,
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::AddressNotAllowed | Self::NotForTenant(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) | Self::MintingRate(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKeys(_)
             | Self::Batch { .. }
             | Self::BuffersFull
@@ -164,6 +168,8 @@ impl Refused {
             Self::BuffersFull => "buffers_full",
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
+            Self::Origin => "bad_origin",
+            Self::MintingRate(_) => "minting_rate",
             Self::Replayed => "replayed",
             Self::AddressNotAllowed => "address_not_allowed",
             Self::RateLimited(_) => "rate_limited",
@@ -200,7 +206,7 @@ impl Refused {
             Self::WrongTenant(tenant) => Some(format!("it is tenant {tenant}'s, which does not have this host")),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
             Self::Batch { failed, of, reason } => Some(format!("{failed} of {of} deliveries are not done, the first: {reason}")),
-            Self::RateLimited(wait) => Some(format!("room again in {} s", rate::seconds(*wait))),
+            Self::RateLimited(wait) | Self::MintingRate(wait) => Some(format!("room again in {} s", rate::seconds(*wait))),
             Self::Call(error) | Self::AnswerBroken(error) => Some(error.to_string()),
             Self::AnswerStatus(status) => Some(format!("status {status}")),
             _ => None,
@@ -262,7 +268,7 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     match refused {
-        Refused::RateLimited(wait) => {
+        Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
         }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
@@ -318,22 +324,37 @@ pub(crate) async fn worker(
     }
     // Its length is counted anew.
     parts.headers.remove(CONTENT_LENGTH);
-    let bytes = match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
-        Ok(bytes) => bytes.to_bytes(),
-        Err(error) => {
-            let refused = match error.downcast::<BodyError>().map(|error| *error) {
-                Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
-                Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
-                Err(_) => Refused::AnswerTooLarge,
-            };
-            return refuse(refused, admitted);
-        }
+    let bytes = match read_whole(body).await {
+        Ok(bytes) => bytes,
+        Err(refused) => return refuse(refused, admitted),
     };
     if parts.status.is_success() {
         course.reached(End::Done);
+        if let Entrant::Verified { endpoint, delivery } = admitted.entrant()
+            && let Some(desk) = &endpoint.webchat
+        {
+            let kept = desk.said(delivery, &bytes, SystemTime::now());
+            admitted.settle(StatusCode::OK);
+            return Ok(whole(StatusCode::OK, Some("application/json"), kept));
+        }
     }
     admitted.settle(parts.status);
     Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))
+}
+
+/// A worker's answer to its end.
+///
+/// # Errors
+/// When it breaks off, or is longer than any provider reads.
+pub(crate) async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
+    match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {
+            Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
+            Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
+            Err(_) => Refused::AnswerTooLarge,
+        }),
+    }
 }
 
 /// A call without an answer.

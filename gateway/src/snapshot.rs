@@ -1,6 +1,6 @@
 //! What the gateway serves, built whole and then never changed: endpoints, routes, deployments and their revisions.
 
-use crate::{identity::token::Tokens, metrics::EndpointCounters, rate::Limiter, route::Table};
+use crate::{identity::token::Tokens, metrics::EndpointCounters, rate::Limiter, route::Table, timer::Timer, webchat::Desk};
 use http::HeaderValue;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tollgate_config::{
@@ -19,6 +19,8 @@ pub(crate) struct Snapshot {
     pub(crate) tokens: Option<Tokens>,
     /// All of them, in the manifest's order.
     pub(crate) deployments: Vec<Arc<Deployment>>,
+    /// What ticks by itself.
+    pub(crate) timers: Vec<Arc<Timer>>,
     /// Whether everything has been loaded, or has failed to.
     pub(crate) complete: bool,
 }
@@ -110,6 +112,8 @@ pub(crate) struct Endpoint {
     pub(crate) body_limit: u64,
     /// How long the provider retries, and so how long a mark lives.
     pub(crate) horizon: Duration,
+    /// What it answers by itself, when it is web chat.
+    pub(crate) webchat: Option<Desk>,
     /// Its metrics, looked up once.
     pub(crate) counters: EndpointCounters,
 }

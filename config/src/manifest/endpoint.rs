@@ -1,23 +1,21 @@
 //! `endpoints`.
 
 use super::{
-    Deliver, Endpoint, LiveSecret, OptionValue, Provider, Serves,
+    Deliver, Endpoint, LiveSecret, OptionValue, Provider, Serves, Timer,
     context::{Context, Located},
     keys::SCALAR,
     listener::{nets, reference},
-    rate,
+    rate, timer,
     value::{Fields, Value},
 };
 use crate::{
     DeploymentId, EndpointId, SecretRef, TeamId, TenantId,
     pattern::{HostPattern, PathPrefix},
-    report::{hint, listed, shown},
+    report::{hint, shown},
 };
 use std::collections::BTreeMap;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// Providers that the design names and this build does not have.
-const LATER: [&str; 2] = ["webchat", "timer"];
 /// Verification keys of one endpoint: a rotation needs two; each that does not open costs every forged request a MAC.
 const MAX_SIGNING: usize = 8;
 
@@ -34,6 +32,8 @@ pub(super) struct Draft {
     pub(super) host: Option<Option<Located<HostPattern>>>,
     pub(super) path: Option<Located<PathPrefix>>,
     pub(super) whole: Option<Endpoint>,
+    /// With `provider: timer` this stands in its place.
+    pub(super) timer: Option<Timer>,
 }
 
 /// One tenant that an endpoint serves.
@@ -49,10 +49,26 @@ pub(super) fn read(value: Option<Value<'_>>, context: &mut Context) -> Option<Ve
     Some(value.list(context)?.iter().map(|item| endpoint(item, context)).collect())
 }
 
+/// Endpoints and timers, if each could be read.
+pub(super) fn whole(drafts: Vec<Draft>) -> Option<(Vec<Endpoint>, Vec<Timer>)> {
+    let (mut endpoints, mut timers) = (Vec::new(), Vec::new());
+    for draft in drafts {
+        match (draft.whole, draft.timer) {
+            (Some(endpoint), None) => endpoints.push(endpoint),
+            (None, Some(timer)) => timers.push(timer),
+            _ => return None,
+        }
+    }
+    Some((endpoints, timers))
+}
+
 fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
     let Some(fields) = value.fields("endpoints[]", context) else {
         return Draft::default();
     };
+    if fields.get("provider").is_some_and(|provider| provider.is_word(timer::PROVIDER)) {
+        return timer::read(value, &fields, context);
+    }
     let id = fields.need("id", context).and_then(|value| value.id(EndpointId::new, context));
     let (serves, shared) = serves(&fields, context);
     let team = match fields.get("team") {
@@ -104,12 +120,13 @@ fn endpoint(value: &Value<'_>, context: &mut Context) -> Draft {
         host,
         path,
         whole: None,
+        timer: None,
     };
     draft.whole = (|| {
         let (signing, verify) = secrets?;
         Some(Endpoint {
             id: draft.id.as_ref()?.value.clone(),
-            serves: whole(&draft.serves, draft.shared)?,
+            serves: known(&draft.serves, draft.shared)?,
             team: team?,
             provider: provider?,
             host: draft.host.as_ref()?.as_ref().map(|host| host.value.clone()),
@@ -161,7 +178,8 @@ fn serves(fields: &Fields<'_>, context: &mut Context) -> (Vec<Served>, bool) {
     (vec![Served { tenant, deployment }], false)
 }
 
-fn whole(serves: &[Served], shared: bool) -> Option<Serves> {
+/// The same, where each could be read.
+fn known(serves: &[Served], shared: bool) -> Option<Serves> {
     let each = |served: &Served| Some((served.tenant.as_ref()?.value.clone(), served.deployment.as_ref()?.value.clone()));
     let mut all = serves.iter().map(each).collect::<Option<BTreeMap<_, _>>>()?;
     if shared {
@@ -175,24 +193,8 @@ pub(super) fn provider(name: &Located<&str>, context: &mut Context) -> Option<Pr
     let built = Provider::ALL.map(Provider::as_str);
     let provider = Provider::from_name(name.value);
     if provider.is_none() {
-        let (message, help) = if LATER.contains(&name.value) {
-            (
-                format!("provider `{}` is not built yet", name.value),
-                format!("accepted: {}", listed(built)),
-            )
-        } else {
-            let near = crate::report::nearest(name.value, LATER).map(|near| format!("did you mean `{near}` (not built yet)? "));
-            let near = if crate::report::nearest(name.value, built).is_some() {
-                None
-            } else {
-                near
-            };
-            (
-                format!("unknown provider {}", shown(name.value)),
-                near.unwrap_or_default() + &hint(name.value, built),
-            )
-        };
-        context.report.add(&name.at, message, Some(help));
+        let message = format!("unknown provider {}", shown(name.value));
+        context.report.add(&name.at, message, Some(hint(name.value, built)));
     }
     provider
 }

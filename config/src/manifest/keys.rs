@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, Rate, identity, limits::shown_range, listener, storage};
+use super::{Limits, Rate, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -196,7 +196,7 @@ const KEYS: &[Key] = &[
     key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
     key("endpoints[]", "tenant", "the id of one of `tenants`; left out where `deployment` is a mapping", Required, "whose deliveries these are"),
     key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
-    key("endpoints[]", "provider", "`slack`, `telegram`, `teams`, `teams-outgoing`, `webex`, `whatsapp`, `messenger`, `instagram`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `paypal`, `shopify`, `twilio`, `discord`, `line`, `standard-webhooks`, `zoom`, `linear`, `sendgrid`, `hmac`, `http-signature` or `webhook`", Required, "which scheme verifies"),
+    key("endpoints[]", "provider", "`slack`, `telegram`, `teams`, `teams-outgoing`, `webex`, `whatsapp`, `messenger`, `instagram`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `paypal`, `shopify`, `twilio`, `discord`, `line`, `standard-webhooks`, `zoom`, `linear`, `sendgrid`, `hmac`, `http-signature`, `webhook` or `webchat`; or `timer`", Required, "which scheme verifies; a `timer` is called by nobody and ticks by itself: it has no `host`, `path`, `secrets`, `deliver`, `rate` and `allow_from`"),
     key("endpoints[]", "host", HOST, Words("the tenant's hosts, or those of all its tenants"), "a host of its own, within the tenant's"),
     key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
     key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`, or a mapping from tenants to theirs", Required, "what runs; a mapping makes an endpoint that several tenants share, whose `accounts` with the provider choose"),
@@ -209,6 +209,10 @@ const KEYS: &[Key] = &[
     key("endpoints[].rate", "requests", COUNT, Required, "requests in the time, refilled evenly"),
     key("endpoints[].rate", "per", DURATION, Within { value: || ShownDuration(Rate::PER).to_string(), range: || shown_range(&Rate::PER_RANGE, |d| ShownDuration(*d).to_string()) }, "the time"),
     key("endpoints[].rate", "burst", COUNT, Within { value: || "requests".to_owned(), range: || shown_range(&Rate::REQUESTS_RANGE, ToString::to_string) }, "requests at once"),
+
+    key("endpoints[].options", "cron", "`second minute hour day month weekday`, such as `0 */5 * * * *`; with five fields at second 0", Required, "of a `timer`: when it ticks"),
+    key("endpoints[].options", "timezone", "a name of the IANA time zone database, such as `Europe/Berlin`", Value(|| timer::ZONE.to_owned()), "of a `timer`: whose clock `cron` reads"),
+    key("endpoints[].options", "grace", DURATION, Within { value: || ShownDuration(timer::GRACE).to_string(), range: || shown_range(&timer::GRACE_RANGE, |d| ShownDuration(*d).to_string()) }, "of a `timer`: how late the newest tick that was missed still runs, after a restart or a jump of the clock; `0ms`: missed is missed"),
 
     key("endpoints[].secrets", "signing", "a list of references to secrets (`env://NAME`, `file://PATH`, or `{ ref, not_after }`), or one of them", Required, "verification keys, the newest first; each of them opens; `teams` and `paypal` have none"),
     key("endpoints[].secrets", "verify", reference::ACCEPTED, Words("none: a handshake with a token is refused"), "the token that the provider shows in its handshake"),

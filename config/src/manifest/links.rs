@@ -190,6 +190,15 @@ impl Links<'_> {
     fn accounts(&self, endpoint: &endpoint::Draft, context: &mut Context) {
         let Some(provider) = endpoint.provider else { return };
         let name = provider.as_str();
+        if provider == Provider::Webchat {
+            if let Some(id) = &endpoint.id {
+                let help = "give each tenant an endpoint of its own".to_owned();
+                context
+                    .report
+                    .add(&id.at, "web chat has no accounts to choose a tenant by", Some(help));
+            }
+            return;
+        }
         let mut owners: HashMap<&str, (&TenantId, usize)> = HashMap::new();
         for tenant in endpoint.serves.iter().filter_map(|served| served.tenant.as_ref()) {
             let Some(accounts) = self.known.get(tenant.value.as_str()).and_then(|known| known.accounts) else {

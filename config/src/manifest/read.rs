@@ -123,6 +123,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     let endpoints_read = endpoints.as_deref().unwrap_or_default();
     links::check(&tenants, identity.shares_hosts(), endpoints_read, deployments.as_deref(), context);
     schema?;
+    let (endpoints, timers) = endpoint::whole(endpoints?)?;
     Some(Environment {
         id: id?,
         root: context.root.clone(),
@@ -133,7 +134,8 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
         trust: trust?,
         identity: identity.whole()?,
         tenants: tenants.whole()?,
-        endpoints: endpoints?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
+        endpoints,
+        timers,
         deployments: deployments?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
     })
 }

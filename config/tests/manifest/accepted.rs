@@ -220,6 +220,33 @@ fn two_thousand_deployments_fit() {
     assert_eq!(parse(&text).unwrap().deployments.len(), 2_000);
 }
 
+#[test]
+fn a_timer_stands_among_the_endpoints_and_has_its_defaults() {
+    let timers = format!(
+        "{HEAD}tenants: {{ acme: {{ hosts: [acme.com] }} }}
+endpoints:
+- {{ id: plain, tenant: acme, provider: timer, deployment: d, options: {{ cron: '*/15 * * * * *' }} }}
+- {{ id: full, tenant: acme, team: night, provider: timer, deployment: d, options: {{ cron: '0 5 * * *', timezone: Europe/Berlin, grace: 0ms }} }}
+deployments: [{{ id: d, tenant: acme, revisions: [{{ id: r, pack: p }}] }}]
+"
+    );
+    let environment = parse(&timers).unwrap();
+    assert!(environment.endpoints.is_empty());
+    let [plain, full] = environment.timers.as_slice() else {
+        panic!("two timers")
+    };
+    let of = |timer: &tollgate_config::manifest::Timer| {
+        (
+            timer.schedule.cron().to_owned(),
+            timer.schedule.timezone().to_owned(),
+            timer.grace,
+            timer.team.is_some(),
+        )
+    };
+    assert_eq!(of(plain), ("*/15 * * * * *".into(), "UTC".into(), Duration::from_secs(600), false));
+    assert_eq!(of(full), ("0 5 * * *".into(), "Europe/Berlin".into(), Duration::ZERO, true));
+}
+
 /// Tenants with their deployments, as `acme: support`.
 fn serves(endpoint: &Endpoint) -> String {
     let each = endpoint.serves.each().map(|(tenant, deployment)| format!("{tenant}: {deployment}"));

@@ -27,6 +27,9 @@ fn everything() -> Value {
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
             "secrets": { "signing": [{ "ref": "env://SECRET", "not_after": "2030-01-01T00:00:00Z" }], "verify": "env://VERIFY" }, "options": { "raw": true }, "deliver": "respond",
             "rate": { "requests": 10, "per": "1m", "burst": 1 }, "allow_from": ["192.0.2.0/24", "::1"],
+        }, {
+            "id": "t", "tenant": "acme", "provider": "timer", "deployment": "d",
+            "options": { "cron": "0 5 * * *", "timezone": "Europe/Berlin", "grace": "1h" },
         }],
         "deployments": [{
             "id": "d", "tenant": "acme", "routes": [{ "host": "localhost", "path": "/", "access": "public" }],

@@ -30,6 +30,7 @@ mod teams_outgoing;
 mod telegram;
 mod timed_mac;
 mod twilio;
+pub mod webchat;
 mod webex;
 mod webhook;
 mod whatsapp;
@@ -178,6 +179,7 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::Hmac => &hmac::Hmac,
         Provider::HttpSignature => &http_signature::HttpSignature,
         Provider::Webhook => &webhook::Webhook,
+        Provider::Webchat => &webchat::Webchat,
     }
 }
 

@@ -99,7 +99,10 @@ impl Family {
     /// Whether a provider is one of them; some are in two.
     pub fn holds(self, provider: Provider) -> bool {
         let facts = provider::facts(provider);
-        let token = matches!(provider, Provider::Telegram | Provider::Gitlab | Provider::Teams);
+        let token = matches!(
+            provider,
+            Provider::Telegram | Provider::Gitlab | Provider::Teams | Provider::Webchat
+        );
         match self {
             Self::Form => matches!(provider, Provider::Slack | Provider::Twilio | Provider::Github),
             Self::Batch => facts.batches,

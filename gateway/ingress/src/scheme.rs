@@ -439,6 +439,9 @@ mod tests {
                 if provider == Provider::HttpSignature && spec.key == "key_encoding" {
                     given.insert("algorithm", Scalar::Text("hmac-sha256".to_owned()));
                 }
+                if provider == Provider::Webchat {
+                    given.insert("origins", Scalar::Text("https://a.example".to_owned()));
+                }
                 given.insert(spec.key, value);
                 let all: Vec<_> = given.into_iter().collect();
                 assert!(scheme(provider, &all).is_ok(), "{} {}", provider.as_str(), spec.key);

@@ -116,6 +116,11 @@ impl Verified {
         self.account.as_deref()
     }
 
+    /// What the session hangs on: conversation (or what stands for it) and user, as the provider writes them; empty where there is no user.
+    pub fn session_ids(&self) -> (&str, &str) {
+        (&self.draft.anchor, self.draft.user.as_deref().unwrap_or_default())
+    }
+
     /// The provider's bytes: the body, or the one item of it that this event is.
     pub fn raw(&self) -> &Bytes {
         &self.raw

@@ -44,7 +44,7 @@ impl Course {
         self.wall = deployment.limits.wall;
         self.deployment = Some(deployment.clone());
         self.end = match admitted.entrant() {
-            Entrant::Verified { .. } => End::Failed,
+            Entrant::Verified { .. } | Entrant::Tick(_) => End::Failed,
             Entrant::Public(_) => End::Public,
             Entrant::Authorized(_) => End::Authorized,
         };

@@ -150,6 +150,11 @@ impl Dedupe {
         Ok(Seen::First(ticket))
     }
 
+    /// Where marks are kept, for those that wait for no other.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Marks in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.lock().marks.len()

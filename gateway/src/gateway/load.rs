@@ -8,6 +8,8 @@ use crate::{
     route::Table,
     secrets::Secrets,
     snapshot::{Deployment, Endpoint, Loaded, Owner, Owners, Route, Snapshot, State},
+    timer::Timer,
+    webchat::Desk,
 };
 use http::{HeaderValue, Method};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -61,6 +63,7 @@ pub(crate) fn snapshot(
             allow: allow(scheme.methods()),
             body_limit: scheme.body_limit().min(largest(&owners)).get(),
             horizon: scheme.horizon(),
+            webchat: Desk::of(&scheme, &plan.path, &owners),
             counters: gate.metrics.endpoint(&plan.id, keys.signing.len())?,
             scheme,
             keys,
@@ -81,11 +84,32 @@ pub(crate) fn snapshot(
             );
         }
     }
+    let mut timers = Vec::new();
+    for plan in &environment.timers {
+        // The manifest's reader refuses a timer without its deployment.
+        let Some(deployment) = deployments.get(&plan.deployment) else {
+            continue;
+        };
+        timers.push(Arc::new(Timer {
+            id: plan.id.clone(),
+            owner: Owner {
+                tenant: TenantCtx {
+                    team_id: plan.team.clone(),
+                    ..deployment.tenant.clone()
+                },
+                deployment: deployment.clone(),
+            },
+            schedule: plan.schedule.clone(),
+            grace: plan.grace,
+            counters: gate.metrics.timer(&plan.id)?,
+        }));
+    }
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
     Ok(Snapshot {
         routes,
         tokens,
         deployments: in_order.collect(),
+        timers,
         complete: true,
     })
 }

@@ -62,6 +62,7 @@ fn endpoint(id: &str, owners: Owners) -> Endpoint {
         allow: HeaderValue::from_static("POST"),
         body_limit: 1,
         horizon: Duration::from_secs(1),
+        webchat: None,
     }
 }
 

@@ -171,7 +171,8 @@ fn providers_are_those_that_are_built() {
             "sendgrid",
             "hmac",
             "http-signature",
-            "webhook"
+            "webhook",
+            "webchat"
         ]
     );
     for row in rows.as_array().unwrap() {

@@ -23,4 +23,6 @@ mod keys;
 mod kill;
 mod protocol;
 mod slow;
+mod timer;
 mod tls;
+mod webchat;

@@ -7,10 +7,13 @@ use tollgate_config::manifest::Provider;
 use tollgate_ingress::{Reason, recorded::Recorded, replay};
 
 fn provider() -> impl Strategy<Value = Provider> {
-    // Telegram's token and the Bot Framework's say only who sends. Twilio signs a form's fields, which may be written in several ways.
-    let signing = Provider::ALL
-        .into_iter()
-        .filter(|provider| !matches!(provider, Provider::Telegram | Provider::Teams | Provider::Twilio));
+    // Telegram's token, the Bot Framework's and web chat's say only who sends. Twilio signs a form's fields, which may be written in several ways.
+    let signing = Provider::ALL.into_iter().filter(|provider| {
+        !matches!(
+            provider,
+            Provider::Telegram | Provider::Teams | Provider::Webchat | Provider::Twilio
+        )
+    });
     prop::sample::select(signing.collect::<Vec<_>>())
 }
 

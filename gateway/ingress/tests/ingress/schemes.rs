@@ -25,7 +25,7 @@ fn needed(provider: Provider) -> &'static [&'static str] {
     match provider {
         Provider::Slack => &["x-slack-signature", "x-slack-request-timestamp"],
         Provider::Telegram => &["x-telegram-bot-api-secret-token"],
-        Provider::TeamsOutgoing => &["authorization"],
+        Provider::TeamsOutgoing | Provider::Webchat => &["authorization"],
         Provider::Webex => &["x-webex-signature"],
         Provider::Github => &["x-hub-signature-256"],
         Provider::Gitlab | Provider::StandardWebhooks => &["webhook-signature", "webhook-id", "webhook-timestamp"],
@@ -50,7 +50,7 @@ fn schemes() -> impl Iterator<Item = Provider> {
 /// The schemes whose proof covers every byte of the body: not a token's, which says only who sends, nor that of a form's fields, which may be
 /// written in several ways.
 fn covering() -> impl Iterator<Item = Provider> {
-    let not = ["telegram", "twilio", "teams"];
+    let not = ["telegram", "twilio", "teams", "webchat"];
     schemes().filter(move |provider| !not.contains(&provider.as_str()))
 }
 
