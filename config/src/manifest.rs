@@ -17,7 +17,7 @@ mod value;
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
 pub use read::{MAX_FILE_LEN, SCHEMA};
-pub use storage::{JOURNAL_NAME, STORE_PATH};
+pub use storage::{CACHE_NAME, JOURNAL_NAME, STORE_PATH};
 
 use crate::{
     BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
@@ -40,6 +40,8 @@ pub struct Environment {
     pub store: Store,
     /// `journal`.
     pub journal: Journal,
+    /// `cache`: the folder of packs and compiled workers; `None`: nothing is kept.
+    pub cache: Option<PathBuf>,
     /// `trust`.
     pub trust: Trust,
     /// `identity`.

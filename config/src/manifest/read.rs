@@ -113,6 +113,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     let admin = listener::admin(fields.get("admin"), context);
     let store = storage::store(fields.get("store"), context);
     let journal = storage::journal(fields.get("journal"), store.as_ref(), context);
+    let cache = storage::cache(fields.get("cache"), store.as_ref(), context);
     let trust = storage::trust(fields.get("trust"), context);
     let identity = tenant::identity(fields.get("identity"), context);
     let tenants = tenant::read(fields.get("tenants"), context);
@@ -128,6 +129,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
         admin: admin?.value,
         store: store?,
         journal: journal?,
+        cache: cache?,
         trust: trust?,
         identity: identity?,
         tenants: tenants.whole()?,
