@@ -5,15 +5,17 @@
 //! the component and its warm-up, the engine's settings and this very build, so a new build starts anew. What cannot be read, verified or loaded is
 //! compiled again.
 
+mod disk;
+
 use crate::{Compiled, Job, wire};
+use disk::{PARTIAL, key, own, program, read};
 use hmac::{Hmac, Mac};
-use rustix::fs::{Mode, OFlags};
 use sha2::Sha256;
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, File, Permissions},
     hash::{Hash, Hasher},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
@@ -24,18 +26,10 @@ use wasmtime::Engine;
 const MAGIC: &[u8; 16] = b"tollgate code/1\n";
 /// Bytes of the key and of a MAC.
 const MAC: usize = 32;
-/// The key's file, in the cache's folder.
-const KEY: &str = "code.key";
 /// The entries' folder, in the cache's folder.
 const ENTRIES: &str = "code";
-/// Ends the name of an entry that is being written.
-const PARTIAL: &str = ".new";
-/// Who may read the cache: its owner.
-const FOLDER_MODE: u32 = 0o700;
 /// Mode of an entry: nobody changes one.
 const ENTRY_MODE: u32 = 0o400;
-/// Mode of the key.
-const KEY_MODE: u32 = 0o600;
 /// A partial entry this old has no writer any more: the longest compilation takes minutes, writing one seconds.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
@@ -61,7 +55,7 @@ impl CacheConfig {
     }
 }
 
-/// What the cache has counted. Read by `/metrics`.
+/// What the cache has counted since it was opened.
 #[derive(Debug, Default)]
 pub struct CacheCounters {
     /// Entries that were used.
@@ -252,85 +246,16 @@ impl Cache {
     }
 }
 
-/// A folder that only its owner, who is us, may enter.
-fn own(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)?;
-    let metadata = fs::metadata(folder)?;
-    let ours = metadata.uid() == rustix::process::geteuid().as_raw();
-    if !ours || metadata.mode() & 0o022 != 0 {
-        return Err(io::Error::other(format!(
-            "{} belongs to another user, or others may write to it; `chmod 700` it",
-            folder.display()
-        )));
-    }
-    Ok(())
-}
-
-/// The key, made when there is none. Two gateways that start at once end up with the same.
-fn key(folder: &Path) -> io::Result<[u8; MAC]> {
-    let path = folder.join(KEY);
-    if !path.exists() {
-        let mut fresh = [0; MAC];
-        getrandom::fill(&mut fresh).map_err(io::Error::other)?;
-        let partial = folder.join(format!("{KEY}.{}{PARTIAL}", std::process::id()));
-        let _ = fs::remove_file(&partial);
-        let mut file = File::create_new(&partial)?;
-        file.set_permissions(Permissions::from_mode(KEY_MODE))?;
-        file.write_all(&fresh)?;
-        file.sync_all()?;
-        // Unlike a rename, it does not replace another one's key.
-        let linked = fs::hard_link(&partial, &path);
-        fs::remove_file(&partial)?;
-        match linked {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-    }
-    let bytes = read(&path, MAC as u64)?;
-    if fs::metadata(&path)?.mode() & 0o077 != 0 {
-        return Err(io::Error::other(format!("others may read {}; `chmod 600` it", path.display())));
-    }
-    bytes
-        .try_into()
-        .map_err(|_| io::Error::other(format!("{} is no key; remove it, and all is compiled again", path.display())))
-}
-
-/// A regular file of ours, whole; a link is none.
-fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = rustix::fs::open(
-        path,
-        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK,
-        Mode::empty(),
-    )?;
-    let file = File::from(file);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.len() > most {
-        return Err(io::Error::other("it is no regular file of ours, or too large"));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    file.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// This build: the hash of the file that it was started from.
-fn program() -> io::Result<blake3::Hash> {
-    let mut file = File::open("/proc/self/exe")?;
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hasher.finalize()),
-            read => hasher.update(chunk.get(..read).unwrap_or_default()),
-        };
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 mod tests {
-    use super::*;
+    use super::{
+        disk::{FOLDER_MODE, KEY, KEY_MODE},
+        *,
+    };
     use crate::WarmUp;
     use bytes::Bytes;
+    use std::os::unix::fs::MetadataExt;
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 

@@ -201,21 +201,23 @@ fn told(status: ExitStatus) -> String {
 /// # Errors
 /// When the limits cannot be set, or the pipes break.
 pub fn serve_child(memory: u64, cpu: Duration, mut input: impl Read, mut output: impl Write) -> io::Result<()> {
-    let limit = |resource, most| {
+    let between = |resource, current, maximum| {
         setrlimit(
             resource,
             Rlimit {
-                current: Some(most),
-                maximum: Some(most),
+                current: Some(current),
+                maximum: Some(maximum),
             },
         )
     };
+    let limit = |resource, most| between(resource, most, most);
     // A gateway that dies takes its compilers with it.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Nofile, FILES)?;
-    limit(Resource::Cpu, cpu.as_secs())?;
+    // Past the first one comes a signal that says why, past the second one that nobody can catch.
+    between(Resource::Cpu, cpu.as_secs(), cpu.as_secs() + 1)?;
     // Not the address space: a WebAssembly memory reserves 4 GiB of it and writes to a few pages.
     limit(Resource::Data, memory)?;
     nice(NICE)?;

@@ -30,6 +30,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 /// The same for tables; an ordinary worker's table is a few KiB.
 const TABLE_KEEP_RESIDENT: usize = 64 << 10;
+/// Bytes of a page of linear memory, which is what wasmtime counts in; other page sizes are off.
+const PAGE: u64 = 64 << 10;
 /// Core modules of one component: an adapted `wasi:http` worker has 3 to 5.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 50;
 /// Linear memories of one component: its own and an adapter's.
@@ -254,7 +256,8 @@ impl Host {
             memory: component
                 .resources_required()
                 .and_then(|needs| needs.max_initial_memory_size)
-                .unwrap_or_default(),
+                .unwrap_or_default()
+                .saturating_mul(PAGE),
             snapshot,
         })
     }

@@ -31,9 +31,9 @@ use wasmtime_wizer::Wizer;
 use witness::Witness;
 
 /// CPU time of a whole warm-up: what an interpreter needs to set itself up in code that was not optimised; a compiled worker needs milliseconds.
-const CPU: Duration = Duration::from_secs(5);
-/// Wall time of a whole warm-up. A worker that sleeps gains nothing by a snapshot.
-const WALL: Duration = Duration::from_secs(10);
+const CPU: Duration = Duration::from_secs(3);
+/// Wall time of a whole warm-up: its CPU time on a machine that is busy serving.
+const WALL: Duration = Duration::from_secs(30);
 /// Memories and tables of a warm-up together: a deployment's default, and one page for reading each memory.
 const MEMORY: usize = (64 << 20) + (4 << 16);
 /// Bytes that one call of a host function may make the host copy.

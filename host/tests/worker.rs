@@ -3,6 +3,8 @@
 //! The workers come from `cargo xtask samples`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap fails the test")]
 
+#[path = "worker/cache.rs"]
+mod cache;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 
