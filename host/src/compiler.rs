@@ -152,10 +152,7 @@ impl Children {
             .wait()
             .map_err(|error| died(format!("the compiler's end is not known: {error}")))?;
         match answer {
-            Ok(answer) if status.success() => {
-                let outcome = wire::read(&answer).map_err(|_| died("the compiler's answer is cut off".to_owned()))?;
-                outcome
-            }
+            Ok(answer) if status.success() => wire::read(&answer).map_err(|_| died("the compiler's answer is cut off".to_owned()))?,
             _ => Err(died(format!("the compiler died: {}", told(status)))),
         }
     }

@@ -85,7 +85,11 @@ pub(super) fn cache(value: Option<Value<'_>>, store: Option<&Store>, context: &m
         });
     };
     let path = value.fields("cache", context)?.need("path", context)?;
-    path.path(context).map(Some)
+    let folder = path.path(context)?;
+    if matches!(store, Some(Store::Sled(taken)) if *taken == folder) {
+        return path.refuse_with("the store has this folder already", "use another".to_owned(), context);
+    }
+    Some(Some(folder))
 }
 
 /// Reads `trust`.
