@@ -22,7 +22,7 @@ pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
-pub use storage::{JOURNAL_NAME, STORE_PATH};
+pub use storage::{CACHE_NAME, JOURNAL_NAME, STORE_PATH};
 pub use timer::GRACE;
 
 use crate::{
@@ -46,6 +46,8 @@ pub struct Environment {
     pub store: Store,
     /// `journal`.
     pub journal: Journal,
+    /// `cache`: the folder of packs and compiled workers; `None`: nothing is kept.
+    pub cache: Option<PathBuf>,
     /// `trust`.
     pub trust: Trust,
     /// `identity`.

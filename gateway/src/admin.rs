@@ -35,6 +35,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tollgate_config::{EnvId, RevisionId};
+use tollgate_host::Refusal;
 use zeroize::Zeroizing;
 
 /// Connections at once: an operator, a scraper and a few probes, sixteen times over.
@@ -184,10 +185,13 @@ impl Admin {
             .deployments
             .iter()
             .map(|deployment| {
-                let (state, revision, digest) = match &deployment.state {
-                    State::Ready(loaded) => ("ready", Some(&loaded.id), Some(&loaded.digest)),
+                let (state, revision, digest, snapshot) = match &deployment.state {
+                    State::Ready(loaded) => {
+                        let snapshot = loaded.revision.snapshot().map_or_else(Refusal::code, |()| "taken");
+                        ("ready", Some(&loaded.id), Some(&loaded.digest), Some(snapshot))
+                    }
                     // Why is in the log, not here: this page needs no token.
-                    State::Failed { revision } => ("failed", revision.as_ref(), None),
+                    State::Failed { revision } => ("failed", revision.as_ref(), None, None),
                 };
                 json!({
                     "id": deployment.id.as_str(),
@@ -195,6 +199,7 @@ impl Admin {
                     "state": state,
                     "revision": revision.map(RevisionId::as_str),
                     "pack": digest,
+                    "snapshot": snapshot,
                 })
             })
             .collect();

@@ -1,6 +1,6 @@
 //! The gateway as a whole: built from an environment, started, drained.
 
-mod load;
+pub(crate) mod load;
 
 use crate::{
     admin::Admin,
@@ -35,7 +35,7 @@ use tollgate_config::{
     Environment, ManifestError, ManifestErrors,
     manifest::{self, JwtKeys, Listener, Protocol, Store},
 };
-use tollgate_host::{Host, HostConfig};
+use tollgate_host::{CacheConfig, Compiler, Host, HostConfig};
 use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::TrustedKey;
 use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
@@ -180,11 +180,12 @@ pub struct Bound {
 pub struct Gateway;
 
 impl Gateway {
-    /// Builds everything, waits until every weighted revision is ready or has failed, and serves. Needs a tokio runtime.
+    /// Builds everything, waits until every weighted revision is ready or has failed, and serves. Needs a tokio runtime. Workers are compiled
+    /// where `compiler` says.
     ///
     /// # Errors
     /// See [`StartError`]; nothing listens then.
-    pub async fn start(environment: Environment) -> Result<Running, StartError> {
+    pub async fn start(environment: Environment, compiler: Compiler) -> Result<Running, StartError> {
         validate(&environment).map_err(StartError::Manifest)?;
         let mut secrets = secrets::resolve(&environment).map_err(StartError::Secrets)?;
         let tenant = identity::fixed(&environment).map_err(StartError::Tenant)?;
@@ -213,7 +214,12 @@ impl Gateway {
         })?;
 
         let (store, journal) = (open_store(&environment).await?, open_journal(&environment).await?);
-        let host = Host::new(HostConfig::default(), store.clone()).map_err(StartError::Host)?;
+        let host = HostConfig {
+            compiler,
+            cache: environment.cache.clone().map(CacheConfig::new),
+            ..HostConfig::default()
+        };
+        let host = Host::new(host, store.clone()).map_err(StartError::Host)?;
         let metrics = Metrics::new().map_err(StartError::Metrics)?;
         let dedupe = Dedupe::new(journal.clone(), Bounds::of_tenants(environment.tenants.len()));
         let tasks = Tasks::new();

@@ -113,6 +113,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     let admin = listener::admin(fields.get("admin"), context);
     let store = storage::store(fields.get("store"), context);
     let journal = storage::journal(fields.get("journal"), store.as_ref(), context);
+    let cache = storage::cache(fields.get("cache"), store.as_ref(), context);
     let trust = storage::trust(fields.get("trust"), context);
     let identity = identity::read(fields.get("identity"), context);
     let tenants = tenant::read(fields.get("tenants"), context);
@@ -131,6 +132,7 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
         admin: admin?.value,
         store: store?,
         journal: journal?,
+        cache: cache?,
         trust: trust?,
         identity: identity.whole()?,
         tenants: tenants.whole()?,

@@ -16,6 +16,7 @@ fn everything() -> Value {
         "admin": { "address": "127.0.0.1:0", "token": "env://TOKEN" },
         "store": { "kind": "sled", "path": "store" },
         "journal": { "path": "journal" },
+        "cache": { "path": "cache" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
         "identity": {
             "by": ["host", "header", "jwt", "env"],

@@ -17,11 +17,12 @@ use tollgate_config::{
     ByteSize, DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision, Serves},
 };
-use tollgate_host::{Host, RevisionSpec};
+use tollgate_host::{Host, RevisionSpec, WarmUp, WarmUpRequest};
 use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::{
     Pack, Signer, Trust, TrustedKey,
     file::{self, FileError},
+    warm_up::Request,
 };
 
 /// Loads every weighted revision, one after the other (compiling one uses all cores), and builds the snapshot. Takes seconds of CPU: call
@@ -203,16 +204,37 @@ fn load(plan: &manifest::Deployment, revision: &Revision, tenant: &TenantCtx, tr
         revision: revision.id.clone(),
         state_version: revision.id.as_str().to_owned(),
         component: pack.component,
+        warm_up: warm_up(pack.warm_up),
         limits: plan.limits,
         config: plan.config.clone(),
     };
     let loaded = host.load(spec).map_err(|error| error.to_string())?;
-    tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, "the revision is ready");
+    match loaded.snapshot() {
+        Ok(()) => {
+            tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, snapshot = "taken", "the revision is ready")
+        }
+        Err(why) => {
+            tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, snapshot = why.code(), %why, "the revision is ready, without a snapshot");
+        }
+    }
     Ok(Loaded {
         id: revision.id.clone(),
         digest: pack.digest.to_string(),
         header: id_value(revision.id.as_str()),
         revision: loaded,
+    })
+}
+
+/// What a pack declares, else what the host finds right.
+pub(crate) fn warm_up(declared: Option<Vec<Request>>) -> WarmUp {
+    declared.map_or_else(WarmUp::default, |requests| {
+        let requests = requests.into_iter().map(|request| WarmUpRequest {
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: request.body,
+        });
+        WarmUp(requests.collect())
     })
 }
 

@@ -1,7 +1,8 @@
 //! Misbehaves by path. The tests of every limit run it; whatever it does, the gate must go on serving others.
 //!
-//! [`misdeeds`] are the ways to be a bad worker, [`outbound`] calls where the request says.
+//! [`misdeeds`] are the ways to be a bad worker, [`keepsakes`] what it might carry from one instance to the next, [`outbound`] calls where the request says.
 
+mod keepsakes;
 mod misdeeds;
 mod outbound;
 
@@ -38,6 +39,18 @@ impl Guest for Hostile {
             "/outbound" => match query.strip_prefix("url=") {
                 Some(url) => answer(out, 200, &outbound::call(url)),
                 None => answer(out, 400, "say where: /outbound?url=URL"),
+            },
+            "/count" => answer(out, 200, &keepsakes::count()),
+            "/random" => answer(out, 200, &keepsakes::random()),
+            "/insecure" => answer(out, 200, &keepsakes::insecure()),
+            "/seed" => answer(out, 200, &keepsakes::seed()),
+            "/hash" => answer(out, 200, &keepsakes::hash()),
+            "/clock" => answer(out, 200, &keepsakes::clock()),
+            "/wall" => answer(out, 200, &keepsakes::wall()),
+            "/leak" => answer(out, 200, &keepsakes::leak()),
+            "/allocate" => match query.strip_prefix("kib=").and_then(|kibibytes| kibibytes.parse().ok()) {
+                Some(kibibytes) => answer(out, 200, &keepsakes::allocate(kibibytes)),
+                None => answer(out, 400, "say how much: /allocate?kib=N"),
             },
             _ => answer(out, 404, "no such misdeed"),
         }
