@@ -25,6 +25,7 @@ mod shopify;
 mod slack;
 mod standard_webhooks;
 mod stripe;
+pub mod table;
 mod teams;
 mod teams_outgoing;
 mod telegram;

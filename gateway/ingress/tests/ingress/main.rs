@@ -7,6 +7,7 @@ mod batches;
 mod bitbucket;
 mod corpus;
 mod discord;
+mod document;
 mod gate;
 mod gitea;
 mod gitlab;
