@@ -4,7 +4,7 @@
 //! path. It reads the one file that it is given and never asks for the time.
 //!
 //! In reading order: [`id`] (who is who), [`mod@unit`] (sizes, durations, basis points), [`mod@reference`] (where a secret lies),
-//! [`pattern`] (hosts, path prefixes, networks), [`manifest`] (what an operator declares), [`place`] and [`error`] (what is wrong, and where).
+//! [`pattern`] (hosts, path prefixes, networks), [`schedule`] (when a timer ticks), [`manifest`] (what an operator declares), [`place`] and [`error`] (what is wrong, and where).
 #![forbid(unsafe_code)]
 
 pub mod error;
@@ -14,6 +14,7 @@ pub mod pattern;
 pub mod place;
 pub mod reference;
 mod report;
+pub mod schedule;
 mod tree;
 pub mod unit;
 
@@ -22,4 +23,5 @@ pub use id::{DeploymentId, EndpointId, EnvId, RevisionId, SecretName, TeamId, Te
 pub use manifest::Environment;
 pub use place::Place;
 pub use reference::SecretRef;
+pub use schedule::Schedule;
 pub use unit::{BasisPoints, ByteSize};

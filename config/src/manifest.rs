@@ -5,26 +5,32 @@
 mod context;
 mod deployment;
 mod endpoint;
+mod identity;
 pub mod keys;
 mod limits;
 mod links;
 mod listener;
+mod rate;
 mod read;
 mod storage;
 mod tenant;
+mod timer;
 mod value;
 
+pub use identity::{TENANT_CLAIM, TENANT_VARIABLE};
 pub use limits::Limits;
 pub use listener::ADMIN_ADDRESS;
+pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
-pub use storage::{JOURNAL_NAME, STORE_PATH};
+pub use storage::{CACHE_NAME, JOURNAL_NAME, STORE_PATH};
+pub use timer::GRACE;
 
 use crate::{
-    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, SecretRef, TeamId, TenantId,
+    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, TeamId, TenantId,
     id::SecretName,
     pattern::{HostPattern, IpNet, OutboundRule, PathPrefix},
 };
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that one gateway serves.
 #[derive(Debug, Clone)]
@@ -41,14 +47,18 @@ pub struct Environment {
     pub store: Store,
     /// `journal`.
     pub journal: Journal,
+    /// `cache`: the folder of packs and compiled workers; `None`: nothing is kept.
+    pub cache: Option<PathBuf>,
     /// `trust`.
     pub trust: Trust,
     /// `identity`.
     pub identity: Identity,
     /// `tenants`, by id.
     pub tenants: BTreeMap<TenantId, Tenant>,
-    /// `endpoints`, in the manifest's order.
+    /// `endpoints` of providers, in the manifest's order.
     pub endpoints: Vec<Endpoint>,
+    /// `endpoints` with `provider: timer`, in the manifest's order.
+    pub timers: Vec<Timer>,
     /// `deployments`, in the manifest's order.
     pub deployments: Vec<Deployment>,
 }
@@ -64,6 +74,8 @@ pub struct Listener {
     pub protocols: Vec<Protocol>,
     /// Peers that may set `Forwarded`, `X-Forwarded-*`; from all others these are removed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Every connection begins with a PROXY header, and comes from one of `trusted_proxies`.
+    pub proxy_protocol: bool,
     /// Refuse a TLS client that names no host or an unknown one.
     pub strict_sni: bool,
     /// Where the listener stands in the manifest.
@@ -144,10 +156,24 @@ pub struct Trust {
 }
 
 /// How the tenant is found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// In order; the first that finds one wins. This build knows `host`.
+    /// Asked in this order, each at most once; the first that finds a tenant wins. `Env` always finds one, so it is the last.
     pub by: Vec<IdentityBy>,
+    /// The environment variable that [`IdentityBy::Env`] reads.
+    pub variable: String,
+    /// Callers' tokens, for [`IdentityBy::Jwt`] and [`Access::Jwt`]; the parser demands them where either stands.
+    pub jwt: Option<Jwt>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            by: vec![IdentityBy::Host],
+            variable: TENANT_VARIABLE.to_owned(),
+            jwt: None,
+        }
+    }
 }
 
 /// One way to find the tenant.
@@ -155,6 +181,75 @@ pub struct Identity {
 pub enum IdentityBy {
     /// By the request's host, from `tenants.*.hosts`.
     Host,
+    /// By the header `X-Greentic-Tenant` of a trusted proxy.
+    Header,
+    /// One tenant for all requests, named by the gateway's own environment.
+    Env,
+    /// By a claim of the caller's bearer token.
+    Jwt,
+}
+
+impl IdentityBy {
+    /// As the manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Header => "header",
+            Self::Env => "env",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+/// Callers' bearer tokens: whose, and by what they are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwt {
+    /// What the signatures are verified with.
+    pub keys: JwtKeys,
+    /// `iss`, exactly.
+    pub issuer: String,
+    /// `aud` is, or has in it, one of these, exactly. At least one.
+    pub audience: Vec<String>,
+    /// `alg` is one of these. At least one.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The claim that names the tenant.
+    pub claim: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where the keys of an issuer of tokens are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwtKeys {
+    /// A JWKS, or the issuer's metadata that names one, at this URL as written.
+    Url(String),
+    /// Public keys, SPKI PEM files of one key each. At least one.
+    Files(Vec<PathBuf>),
+}
+
+/// How a token may be signed. There is none without a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl JwtAlgorithm {
+    /// The name, as `alg` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
 }
 
 /// One tenant.
@@ -166,6 +261,8 @@ pub struct Tenant {
     pub hosts: Vec<HostPattern>,
     /// Provider accounts that belong to it, by provider.
     pub accounts: BTreeMap<Provider, Vec<String>>,
+    /// How often it may call and be called; `None`: without a limit.
+    pub rate: Option<Rate>,
     /// Where it stands.
     pub place: Place,
 }
@@ -177,10 +274,18 @@ pub enum Provider {
     Slack,
     /// Telegram's Bot API.
     Telegram,
+    /// Microsoft's Bot Framework: Teams and its other channels.
+    Teams,
     /// Microsoft Teams: outgoing webhooks.
     TeamsOutgoing,
     /// Cisco Webex.
     Webex,
+    /// WhatsApp's Cloud API.
+    Whatsapp,
+    /// Facebook Messenger.
+    Messenger,
+    /// Instagram messaging.
+    Instagram,
     /// GitHub webhooks.
     Github,
     /// GitLab: its token, or its signing key.
@@ -191,41 +296,63 @@ pub enum Provider {
     Bitbucket,
     /// Stripe.
     Stripe,
+    /// PayPal.
+    Paypal,
     /// Shopify.
     Shopify,
     /// Twilio: messages, calls, status callbacks.
     Twilio,
     /// Discord: interactions and webhook events.
     Discord,
+    /// LINE.
+    Line,
     /// Standard Webhooks 1.0, Svix's headers too.
     StandardWebhooks,
     /// Zoom.
     Zoom,
     /// Linear.
     Linear,
+    /// SendGrid's event webhook.
+    Sendgrid,
     /// Anyone who signs with an HMAC, as the options say.
     Hmac,
+    /// Anyone who signs HTTP messages (RFC 9421), as the options say.
+    HttpSignature,
+    /// Any sender's webhook for a flow, with the check that the options say.
+    Webhook,
+    /// Web chat: browsers, with tokens of the gateway's own.
+    Webchat,
 }
 
 impl Provider {
     /// All of them, in the order of the documents.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 26] = [
         Self::Slack,
         Self::Telegram,
+        Self::Teams,
         Self::TeamsOutgoing,
         Self::Webex,
+        Self::Whatsapp,
+        Self::Messenger,
+        Self::Instagram,
         Self::Github,
         Self::Gitlab,
         Self::Gitea,
         Self::Bitbucket,
         Self::Stripe,
+        Self::Paypal,
         Self::Shopify,
         Self::Twilio,
         Self::Discord,
+        Self::Line,
         Self::StandardWebhooks,
         Self::Zoom,
         Self::Linear,
+        Self::Sendgrid,
         Self::Hmac,
+        Self::HttpSignature,
+        Self::Webhook,
+        Self::Webchat,
     ];
 
     /// The name in manifests, metrics and on the command line.
@@ -233,21 +360,36 @@ impl Provider {
         match self {
             Self::Slack => "slack",
             Self::Telegram => "telegram",
+            Self::Teams => "teams",
             Self::TeamsOutgoing => "teams-outgoing",
             Self::Webex => "webex",
+            Self::Whatsapp => "whatsapp",
+            Self::Messenger => "messenger",
+            Self::Instagram => "instagram",
             Self::Github => "github",
             Self::Gitlab => "gitlab",
             Self::Gitea => "gitea",
             Self::Bitbucket => "bitbucket",
             Self::Stripe => "stripe",
+            Self::Paypal => "paypal",
             Self::Shopify => "shopify",
             Self::Twilio => "twilio",
             Self::Discord => "discord",
+            Self::Line => "line",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Zoom => "zoom",
             Self::Linear => "linear",
+            Self::Sendgrid => "sendgrid",
             Self::Hmac => "hmac",
+            Self::HttpSignature => "http-signature",
+            Self::Webhook => "webhook",
+            Self::Webchat => "webchat",
         }
+    }
+
+    /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
+    pub fn needs_signing(self) -> bool {
+        !matches!(self, Self::Teams | Self::Paypal)
     }
 
     /// The provider of this name.
@@ -261,8 +403,8 @@ impl Provider {
 pub struct Endpoint {
     /// Its id.
     pub id: EndpointId,
-    /// Whose deliveries. This build has no endpoints that several tenants share.
-    pub tenant: TenantId,
+    /// Whose deliveries, and what runs.
+    pub serves: Serves,
     /// The team, if one is named.
     pub team: Option<TeamId>,
     /// Which scheme verifies.
@@ -271,9 +413,7 @@ pub struct Endpoint {
     pub host: Option<HostPattern>,
     /// Prefix by whole segments.
     pub path: PathPrefix,
-    /// What runs.
-    pub deployment: DeploymentId,
-    /// Verification keys, newest first; the parser demands at least one.
+    /// Verification keys, newest first; the parser demands at least one, and none where the provider publishes them.
     pub signing: Vec<LiveSecret>,
     /// The token that the provider's handshake must show, where it has one.
     pub verify: Option<SecretRef>,
@@ -281,8 +421,56 @@ pub struct Endpoint {
     pub options: BTreeMap<String, OptionValue>,
     /// When an accepted delivery is answered.
     pub deliver: Deliver,
+    /// How often it may be called; `None`: without a limit.
+    pub rate: Option<Rate>,
+    /// Networks that may call it; empty: everyone.
+    pub allow_from: Vec<IpNet>,
     /// Where it stands.
     pub place: Place,
+}
+
+/// An endpoint that nobody calls: it ticks by itself.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    /// Its id, once among the endpoints.
+    pub id: EndpointId,
+    /// Whose.
+    pub tenant: TenantId,
+    /// The team, if one is named.
+    pub team: Option<TeamId>,
+    /// What runs.
+    pub deployment: DeploymentId,
+    /// `options.cron` and `options.timezone`.
+    pub schedule: Schedule,
+    /// `options.grace`: how late a tick that was missed still runs.
+    pub grace: Duration,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Whose deliveries an endpoint takes, and what runs for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serves {
+    /// One tenant.
+    One {
+        /// Whose.
+        tenant: TenantId,
+        /// What runs.
+        deployment: DeploymentId,
+    },
+    /// Several tenants, whose accounts with the provider choose; the parser demands that each has some.
+    Shared(BTreeMap<TenantId, DeploymentId>),
+}
+
+impl Serves {
+    /// Each tenant with what runs for it.
+    pub fn each(&self) -> impl Iterator<Item = (&TenantId, &DeploymentId)> {
+        let (one, shared) = match self {
+            Self::One { tenant, deployment } => (Some((tenant, deployment)), None),
+            Self::Shared(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(shared.into_iter().flatten())
+    }
 }
 
 /// A secret's reference and how long it opens.
@@ -364,6 +552,8 @@ pub struct Route {
 pub enum Access {
     /// Anyone.
     Public,
+    /// Who has a token for the route's tenant, as [`Identity::jwt`] says.
+    Jwt,
 }
 
 /// An immutable snapshot of a deployment.

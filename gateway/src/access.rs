@@ -1,13 +1,16 @@
 //! What is known of one request while it is served, and what is written of it when it has ended: one log line, and its counts.
 
+mod course;
+
+pub(crate) use course::{Course, End, Ended, Part};
+
 use crate::{
-    admit::{Admitted, Entrant},
     gate::Gate,
     listen::{Peer, serve::Due},
     request_id::{self, RequestId},
     respond::{Refused, X_REQUEST_ID, code_of_call},
     route::Arrival,
-    snapshot::{Deployment, Endpoint},
+    snapshot::Endpoint,
     trace::Trace,
 };
 use http::{Method, StatusCode, Uri};
@@ -17,6 +20,7 @@ use std::{
 };
 use tollgate_config::RevisionId;
 use tollgate_host::BodyError;
+use tollgate_ingress::Dropped;
 use tracing::Level;
 
 /// The log's target: `RUST_LOG=access=info` turns the lines on.
@@ -30,33 +34,15 @@ pub(crate) struct Entry {
     number: u128,
     /// The request's id.
     pub(crate) id: RequestId,
-    end: End,
+    /// How far it has come.
+    pub(crate) course: Course,
     status: Option<StatusCode>,
     bytes: u64,
     code: Option<&'static str>,
     detail: Option<String>,
     endpoint: Option<Arc<Endpoint>>,
-    /// What a worker may still use when the head goes out.
-    wall: Duration,
     due: Option<Due>,
     line: Option<Box<Line>>,
-}
-
-/// What became of a request, as the counts tell it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Not let in (yet).
-    Rejected,
-    /// Let in without a provider.
-    Public,
-    /// The provider's own check.
-    Handshake,
-    /// A repeat.
-    Duplicate,
-    /// Let in, and not done (yet).
-    Failed,
-    /// Let in, and done.
-    Done,
 }
 
 /// What only the log wants. Not gathered when the log is off.
@@ -65,9 +51,6 @@ struct Line {
     target: Uri,
     host: String,
     trace: Option<Trace>,
-    deployment: Option<Arc<Deployment>>,
-    revision: Option<RevisionId>,
-    choice: Option<&'static str>,
 }
 
 impl Entry {
@@ -87,13 +70,12 @@ impl Entry {
             started: Instant::now(),
             number,
             id: foreign.unwrap_or_else(|| RequestId::from_number(number)),
-            end: End::Rejected,
+            course: Course::begin(),
             status: None,
             bytes: 0,
             code: None,
             detail: None,
             endpoint: None,
-            wall: Duration::ZERO,
             due: None,
             line: tracing::enabled!(target: TARGET, Level::INFO).then(|| {
                 Box::new(Line {
@@ -101,9 +83,6 @@ impl Entry {
                     target: request.uri().clone(),
                     host: String::new(),
                     trace: None,
-                    deployment: None,
-                    revision: None,
-                    choice: None,
                 })
             }),
         }
@@ -124,16 +103,19 @@ impl Entry {
 
     /// Notes where it arrived: from here on an endpoint is charged with what happens.
     pub(crate) fn arrived(&mut self, arrival: &Arrival) {
-        let deployment = match arrival {
+        self.course.deployment = match arrival {
             Arrival::Endpoint(endpoint) => {
                 self.endpoint = Some(endpoint.clone());
-                &endpoint.deployment
+                match endpoint.owners.all() {
+                    [one] => Some(one.deployment.clone()),
+                    // Several share it: whose a delivery is, its account says later.
+                    _ => None,
+                }
             }
-            Arrival::Public(public) => &public.route().deployment,
+            Arrival::Public(public) => Some(public.route().deployment.clone()),
+            Arrival::Authorized(authorized) => Some(authorized.route().deployment.clone()),
+            Arrival::Guarded(guarded) => guarded.route().map(|route| route.deployment.clone()),
         };
-        if let Some(line) = &mut self.line {
-            line.deployment = Some(deployment.clone());
-        }
     }
 
     /// Charges an endpoint with a refusal that came before routing.
@@ -141,26 +123,53 @@ impl Entry {
         self.endpoint = Some(endpoint.clone());
     }
 
-    /// Notes that it was let in: from here on it has failed until it is done.
-    pub(crate) fn admitted(&mut self, admitted: &Admitted) {
-        self.wall = admitted.deployment().limits.wall;
-        self.end = match admitted.entrant() {
-            Entrant::Verified { .. } => End::Failed,
-            Entrant::Public(_) => End::Public,
-        };
+    /// The endpoint that is charged.
+    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_deref()
     }
 
-    /// Notes which revision runs, and why that one.
-    pub(crate) fn assigned(&mut self, revision: &RevisionId, choice: &'static str) {
-        if let Some(line) = &mut self.line {
-            line.revision = Some(revision.clone());
-            line.choice = Some(choice);
+    /// Notes what is verified and not run.
+    pub(crate) fn dropped(&mut self, endpoint: &Endpoint, dropped: &[Dropped]) {
+        for event in dropped {
+            let reason = event.reason.code();
+            endpoint.counters.dropped.inc();
+            self.course.aside.get_or_insert(reason);
+            tracing::info!(
+                request_id = self.id.as_str(),
+                endpoint = %endpoint.id,
+                event_id = event.event_id,
+                reason,
+                "a verified event is not run"
+            );
         }
     }
 
-    /// Notes how far it has come.
-    pub(crate) fn reached(&mut self, end: End) {
-        self.end = end;
+    /// Notes what became of a request's parts, each counted by now.
+    ///
+    /// # Errors
+    /// `Batch` when some are not done.
+    pub(crate) fn parts(&mut self, ended: &[Ended], repeats: usize) -> Result<(), Refused> {
+        let of = ended.len() + repeats;
+        let mut failures = ended.iter().filter_map(|part| match part {
+            Ended::Failed(reason) => Some(*reason),
+            _ => None,
+        });
+        if let Some(reason) = failures.next() {
+            let failed = 1 + failures.count();
+            return Err(Refused::Batch { failed, of, reason });
+        }
+        let mut asides = ended.iter().filter_map(|part| match part {
+            Ended::Aside(reason) => Some(*reason),
+            _ => None,
+        });
+        let first = asides.next();
+        let aside = usize::from(first.is_some()) + asides.count();
+        if aside == of {
+            // It came to nothing but what is set aside.
+            self.course.set_aside(self.course.aside.or(first).unwrap_or("nothing_to_run"));
+        }
+        self.detail = Some(format!("{of} deliveries"));
+        Ok(())
     }
 
     /// Notes why it is refused.
@@ -175,7 +184,7 @@ impl Entry {
     /// Counts it, before its answer is sent. One that is whole needs no more of its worker's time.
     pub(crate) fn answered(&mut self, status: StatusCode, whole: bool) {
         self.status = Some(status);
-        let wall = if whole { Duration::ZERO } else { self.wall };
+        let wall = if whole { Duration::ZERO } else { self.course.wall };
         self.due = Some(self.peer.activity.answering(wall));
         self.count();
     }
@@ -199,8 +208,17 @@ impl Entry {
     fn count(&self) {
         self.gate.metrics.answered(self.status);
         let Some(endpoint) = &self.endpoint else { return };
-        match self.end {
-            End::Rejected | End::Public => self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone")),
+        match self.course.end {
+            End::SetAside => {
+                if let Some(code) = self.course.aside {
+                    self.gate.metrics.rejected(endpoint.provider, code);
+                }
+            }
+            // Its parts have been counted.
+            End::Batch => {}
+            End::Rejected | End::Public | End::Authorized => {
+                self.gate.metrics.rejected(endpoint.provider, self.code.unwrap_or("client_gone"));
+            }
             End::Handshake => endpoint.counters.handshake.inc(),
             End::Duplicate => endpoint.counters.duplicate.inc(),
             End::Failed => endpoint.counters.failed.inc(),
@@ -229,12 +247,14 @@ impl Drop for Entry {
 
 impl Entry {
     fn write(&self, line: &Line, elapsed: Duration) {
-        let deployment = line.deployment.as_deref();
+        let course = &self.course;
+        let deployment = course.deployment.as_deref();
         tracing::info!(
             target: TARGET,
             request_id = self.id.as_str(),
             trace_id = line.trace.map(|trace| format!("{:032x}", trace.trace_id)),
             peer = %self.peer.address,
+            proxy = self.peer.proxy.map(tracing::field::display),
             method = line.method.as_str(),
             host = line.host,
             // Without its query, where people put secrets.
@@ -243,28 +263,14 @@ impl Entry {
             status = self.status.map(|status| status.as_u16()),
             bytes = self.bytes,
             duration_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
-            end = self.end.as_str(),
-            reason = self.code,
+            end = course.end.as_str(),
+            reason = self.code.or(course.aside),
             detail = self.detail,
             tenant = deployment.map(|deployment| deployment.tenant.tenant_id.as_str()),
             endpoint = self.endpoint.as_ref().map(|endpoint| endpoint.id.as_str()),
             deployment = deployment.map(|deployment| deployment.id.as_str()),
-            revision = line.revision.as_ref().map(RevisionId::as_str),
-            choice = line.choice,
+            revision = course.revision.as_ref().map(RevisionId::as_str),
+            choice = course.choice,
         );
-    }
-}
-
-impl End {
-    /// As the log and the metrics have it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::Public => "public",
-            Self::Handshake => "handshake",
-            Self::Duplicate => "duplicate",
-            Self::Failed => "failed",
-            Self::Done => "done",
-        }
     }
 }

@@ -35,6 +35,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tollgate_config::{EnvId, RevisionId};
+use tollgate_host::Refusal;
 use zeroize::Zeroizing;
 
 /// Connections at once: an operator, a scraper and a few probes, sixteen times over.
@@ -48,6 +49,9 @@ const BUFFER: usize = 16 * 1024;
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Deliveries of accounts that no tenant lists, the newest first.
+const UNKNOWN_ACCOUNTS: &str = "/admin/unknown-accounts";
 
 /// The listener's parts.
 pub(crate) struct Admin {
@@ -122,7 +126,7 @@ impl Admin {
 
     fn route<B>(&self, peer: SocketAddr, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        if !matches!(path, "/livez" | "/readyz" | "/healthz" | "/status" | "/metrics") {
+        if !matches!(path, "/livez" | "/readyz" | "/healthz" | "/status" | "/metrics" | UNKNOWN_ACCOUNTS) {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         if request.method() != Method::GET && request.method() != Method::HEAD {
@@ -147,6 +151,9 @@ impl Admin {
             }
             None if !(peer.ip().to_canonical().is_loopback() && is_local(request)) => {
                 text(StatusCode::FORBIDDEN, "without a token only loopback is heard\n")
+            }
+            _ if request.uri().path() == UNKNOWN_ACCOUNTS => {
+                answer(StatusCode::OK, "application/json", format!("{}\n", self.gate.strays.shown()))
             }
             _ => match metrics::render(&self.gate) {
                 Ok(body) => answer(StatusCode::OK, METRICS_TYPE, body),
@@ -178,10 +185,13 @@ impl Admin {
             .deployments
             .iter()
             .map(|deployment| {
-                let (state, revision, digest) = match &deployment.state {
-                    State::Ready(loaded) => ("ready", Some(&loaded.id), Some(&loaded.digest)),
+                let (state, revision, digest, snapshot) = match &deployment.state {
+                    State::Ready(loaded) => {
+                        let snapshot = loaded.revision.snapshot().map_or_else(Refusal::code, |()| "taken");
+                        ("ready", Some(&loaded.id), Some(&loaded.digest), Some(snapshot))
+                    }
                     // Why is in the log, not here: this page needs no token.
-                    State::Failed { revision } => ("failed", revision.as_ref(), None),
+                    State::Failed { revision } => ("failed", revision.as_ref(), None, None),
                 };
                 json!({
                     "id": deployment.id.as_str(),
@@ -189,6 +199,7 @@ impl Admin {
                     "state": state,
                     "revision": revision.map(RevisionId::as_str),
                     "pack": digest,
+                    "snapshot": snapshot,
                 })
             })
             .collect();

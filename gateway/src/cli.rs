@@ -3,6 +3,7 @@
 //! stdout is data, stderr is for people; the exit status is 0 for success, 1 for failure, 2 for a command line that is wrong.
 
 mod check;
+mod compile;
 pub mod demo;
 mod explain;
 mod keys;
@@ -60,6 +61,9 @@ pub enum Command {
     Pack(pack::Pack),
     /// List the providers that this build verifies
     Providers(providers::Providers),
+    /// What the gateway starts to compile a worker
+    #[command(hide = true)]
+    Compile(compile::Compile),
     /// Not built yet.
     #[command(hide = true)]
     Traffic(Later),
@@ -175,6 +179,7 @@ impl Command {
             Self::Keys(command) => (command.op(), "key"),
             Self::Pack(command) => (command.op(), "pack"),
             Self::Providers(_) => ("list", "provider"),
+            Self::Compile(_) => ("compile", "worker"),
             Self::Traffic(_) => ("traffic", "deployment"),
             Self::Revisions(_) => ("revisions", "deployment"),
             Self::Deliveries(_) => ("deliveries", "gateway"),
@@ -195,6 +200,7 @@ impl Command {
             Self::Keys(command) => command.run(),
             Self::Pack(command) => command.run(),
             Self::Providers(command) => command.run(),
+            Self::Compile(command) => command.run(),
             Self::Serve(_) | Self::Demo(_) => Err(Failure::new("internal", "this command runs in main")),
             Self::Traffic(_) => Err(Failure::later("tollgate traffic")),
             Self::Revisions(_) => Err(Failure::later("tollgate revisions")),

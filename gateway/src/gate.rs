@@ -1,6 +1,14 @@
 //! What every connection of one gateway shares.
 
-use crate::{admit::dedupe::Dedupe, edge::body::Unverified, metrics::Metrics, snapshot::Snapshot, tasks::Tasks};
+use crate::{
+    admit::{dedupe::Dedupe, unknown::Strays},
+    edge::body::Unverified,
+    keys::Keyring,
+    metrics::Metrics,
+    rate::Rates,
+    snapshot::Snapshot,
+    tasks::Tasks,
+};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tollgate_host::Host;
@@ -12,6 +20,12 @@ pub(crate) struct Gate {
     pub(crate) metrics: Metrics,
     /// What is in flight and what is done.
     pub(crate) dedupe: Dedupe,
+    /// Deliveries of accounts that nobody lists.
+    pub(crate) strays: Strays,
+    /// How often tenants and endpoints have been called.
+    pub(crate) rates: Rates,
+    /// Public keys of others.
+    pub(crate) keys: Arc<Keyring>,
     /// Bytes of endpoints' bodies that are not whole yet.
     pub(crate) unverified: Unverified,
     /// All tasks.
@@ -22,11 +36,14 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate that serves nothing yet.
-    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, tasks: Tasks, host: Host) -> Self {
+    pub(crate) fn new(metrics: Metrics, dedupe: Dedupe, keys: Arc<Keyring>, tasks: Tasks, host: Host) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::default()),
             metrics,
             dedupe,
+            strays: Strays::default(),
+            rates: Rates::default(),
+            keys,
             unverified: Unverified::default(),
             tasks,
             host,
@@ -41,5 +58,6 @@ impl Gate {
     /// Serves this from now on.
     pub(crate) fn swap(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
+        self.rates.prune();
     }
 }

@@ -1,12 +1,17 @@
 //! The gateway as a whole: built from an environment, started, drained.
 
-mod load;
+pub(crate) mod load;
 
 use crate::{
     admin::Admin,
-    admit::dedupe::{Dedupe, MAX_DONE, MAX_IN_FLIGHT},
+    admit::dedupe::{Bounds, Dedupe, MAX_DONE},
     egress::{Client, Own},
     gate::Gate,
+    identity::{
+        self, Identity, TenantError,
+        token::{KeyFileError, Tokens},
+    },
+    keys::{Keyring, KeyringError, Location},
     listen::{
         Terms,
         tcp::{self, Caps, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS},
@@ -15,6 +20,7 @@ use crate::{
     metrics::Metrics,
     secrets::{self, SecretErrors},
     tasks::Tasks,
+    timer,
 };
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
@@ -28,10 +34,10 @@ use tokio::{
 };
 use tollgate_config::{
     Environment, ManifestError, ManifestErrors,
-    manifest::{self, Listener, Protocol, Store},
+    manifest::{self, JwtKeys, Listener, Protocol, Store},
     pattern::OutboundScheme,
 };
-use tollgate_host::{Host, HostConfig};
+use tollgate_host::{CacheConfig, Compiler, Host, HostConfig};
 use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::TrustedKey;
 use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
@@ -69,8 +75,42 @@ pub fn validate(environment: &Environment) -> Result<(), ManifestErrors> {
             })
         })
         .chain(idle)
+        .chain(unreachable_keys(environment))
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(ManifestErrors(wrong)) }
+}
+
+/// Where keys are published that this environment needs: which endpoint says so by its place among the others, or none for callers' tokens.
+fn key_urls(environment: &Environment) -> Vec<(Option<usize>, String)> {
+    let endpoints = environment.endpoints.iter().enumerate().filter_map(|(index, endpoint)| {
+        let scheme = Scheme::new(endpoint.provider, &endpoint.options).ok()?;
+        Some((Some(index), scheme.jwks_url()?.to_owned()))
+    });
+    let callers = environment.identity.jwt.as_ref().and_then(|jwt| match &jwt.keys {
+        JwtKeys::Url(url) => Some((None, url.clone())),
+        JwtKeys::Files(_) => None,
+    });
+    endpoints.chain(callers).collect()
+}
+
+/// URLs that keys do not come from.
+fn unreachable_keys(environment: &Environment) -> impl Iterator<Item = ManifestError> {
+    key_urls(environment).into_iter().filter_map(|(index, url)| {
+        let error = Location::parse(&url).err()?;
+        let (place, path) = match index.and_then(|index| Some((index, environment.endpoints.get(index)?))) {
+            Some((index, endpoint)) => {
+                let option = endpoint.options.get("jwks_url").map(|option| &option.place);
+                (option.unwrap_or(&endpoint.place), format!("endpoints[{index}].options.jwks_url"))
+            }
+            None => (&environment.identity.jwt.as_ref()?.place, "identity.jwt.jwks".to_owned()),
+        };
+        Some(ManifestError {
+            place: place.clone(),
+            path,
+            message: error.to_string(),
+            help: None,
+        })
+    })
 }
 
 /// Why a gateway did not start. A revision that does not load is none of these: it fails its deployment alone.
@@ -82,6 +122,15 @@ pub enum StartError {
     /// Missing or blank secrets, all at once.
     #[error("secrets are missing")]
     Secrets(#[source] SecretErrors),
+    /// Where others' public keys come from.
+    #[error("the issuers' keys cannot be set up")]
+    Keys(#[source] KeyringError),
+    /// A public key of the issuer of callers' tokens.
+    #[error("the issuer's public key cannot be used")]
+    Tokens(#[source] KeyFileError),
+    /// The tenant that the gateway's own environment must name.
+    #[error("the tenant is not known")]
+    Tenant(#[source] TenantError),
     /// A trust key that cannot be read.
     #[error("a trust key cannot be used")]
     Trust(#[source] tollgate_packs::KeyError),
@@ -133,13 +182,22 @@ pub struct Bound {
 pub struct Gateway;
 
 impl Gateway {
-    /// Builds everything, waits until every weighted revision is ready or has failed, and serves. Needs a tokio runtime.
+    /// Builds everything, waits until every weighted revision is ready or has failed, and serves. Needs a tokio runtime. Workers are compiled
+    /// where `compiler` says.
     ///
     /// # Errors
     /// See [`StartError`]; nothing listens then.
-    pub async fn start(environment: Environment) -> Result<Running, StartError> {
+    pub async fn start(environment: Environment, compiler: Compiler) -> Result<Running, StartError> {
         validate(&environment).map_err(StartError::Manifest)?;
         let mut secrets = secrets::resolve(&environment).map_err(StartError::Secrets)?;
+        let tenant = identity::fixed(&environment).map_err(StartError::Tenant)?;
+        let tokens = environment
+            .identity
+            .jwt
+            .as_ref()
+            .map(Tokens::new)
+            .transpose()
+            .map_err(StartError::Tokens)?;
         let keys = environment
             .trust
             .keys
@@ -158,10 +216,20 @@ impl Gateway {
         })?;
 
         let (store, journal) = (open_store(&environment).await?, open_journal(&environment).await?);
-        let host = Host::new(HostConfig::default(), store.clone()).map_err(StartError::Host)?;
+        let host = HostConfig {
+            compiler,
+            cache: environment.cache.clone().map(CacheConfig::new),
+            ..HostConfig::default()
+        };
+        let host = Host::new(host, store.clone()).map_err(StartError::Host)?;
         let metrics = Metrics::new().map_err(StartError::Metrics)?;
-        let dedupe = Dedupe::new(journal.clone(), MAX_IN_FLIGHT);
-        let gate = Arc::new(Gate::new(metrics, dedupe, Tasks::new(), host.clone()));
+        let dedupe = Dedupe::new(journal.clone(), Bounds::of_tenants(environment.tenants.len()));
+        let tasks = Tasks::new();
+        let urls = key_urls(&environment).into_iter().map(|(_, url)| url);
+        let issuers = Arc::new(Keyring::new(urls, tasks.clone(), metrics.keys()).map_err(StartError::Keys)?);
+        let gate = Arc::new(Gate::new(metrics, dedupe, issuers.clone(), tasks, host.clone()));
+        // Before components compile: the first request should find the keys there.
+        gate.tasks.serve_aside("keys", issuers.tend());
         let running = Running {
             listeners: listeners.iter().map(|(_, bound, _)| bound.clone()).collect(),
             admin: admin_address,
@@ -175,13 +243,14 @@ impl Gateway {
         gate.tasks
             .serve_aside("admin", Admin::new(gate.clone(), environment.id.clone(), token).serve(admin));
         let loading = gate.clone();
+        let identity = (Identity::new(&environment, tenant), tokens);
         let own = running.listeners.iter().map(|bound| bound.address).chain([admin_address]);
         let own = Own::new(own.collect());
         let loaded = tokio::task::spawn_blocking(move || {
             let mut rules = environment.deployments.iter().flat_map(|deployment| &deployment.allow_outbound);
             let tls = rules.any(|rule| rule.scheme() == OutboundScheme::Https);
             let client = Client::new(own, loading.tasks.clone(), &loading.metrics, tls);
-            load::snapshot(&environment, secrets, &keys, &host, &loading.metrics, &client)
+            load::snapshot(&environment, secrets, identity, &keys, &host, &loading, &client)
         });
         let snapshot = loaded
             .await
@@ -193,6 +262,9 @@ impl Gateway {
         for (socket, _, terms) in listeners {
             gate.tasks
                 .spawn("listener", tcp::accept(socket, Arc::new(terms), gate.clone(), caps.clone()));
+        }
+        for timer in &gate.snapshot().timers {
+            gate.tasks.spawn("timer", timer::run(gate.clone(), timer.clone(), SystemTime::now));
         }
         gate.tasks.serve_aside("sweep", sweep(store, journal));
         Ok(running)
@@ -222,6 +294,7 @@ fn listener(plan: &Listener) -> Result<(TcpListener, Bound, Terms), StartError> 
             tls,
             protocols: plan.protocols.clone(),
             trusted_proxies: plan.trusted_proxies.clone(),
+            proxied: plan.proxy_protocol,
         },
     ))
 }

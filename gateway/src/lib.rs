@@ -2,7 +2,8 @@
 //! worker in a sandbox of its own.
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
-//! request, in one function), and what that way calls: `route`, `identity`, `admit`, `dispatch`, [`respond`]; `egress` is the workers' own way out. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! request, on one page), and what that way calls: `route`, `identity`, `keys` (others' public keys), `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in
+//! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
 //! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
@@ -21,10 +22,14 @@ mod edge;
 mod egress;
 mod gate;
 mod identity;
+mod keys;
 mod listen;
 mod metrics;
+mod rate;
 mod request_id;
 mod route;
 mod snapshot;
 mod tasks;
+mod timer;
 mod trace;
+mod webchat;

@@ -1,9 +1,10 @@
 //! From sockets to requests: accept, TLS, HTTP/1.1 and HTTP/2, each with its limits and its deadlines.
 //!
-//! In reading order: [`tcp`] (bind, accept, caps), [`tls`] (certificates, handshake), [`serve`] (one connection's life), [`stall`] (a peer that does
+//! In reading order: [`tcp`] (bind, accept, caps), [`proxy`] (who is behind a proxy), [`tls`] (certificates, handshake), [`serve`] (one connection's life), [`stall`] (a peer that does
 //! not read), [`bare`] (answers that hyper makes by itself).
 
 pub(crate) mod bare;
+pub(crate) mod proxy;
 pub(crate) mod serve;
 pub(crate) mod stall;
 pub(crate) mod tcp;
@@ -27,6 +28,8 @@ pub(crate) struct Terms {
     pub(crate) protocols: Vec<Protocol>,
     /// Peers that may speak for others.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Whether connections come from these alone, and begin with a PROXY header.
+    pub(crate) proxied: bool,
 }
 
 impl Terms {
@@ -43,10 +46,23 @@ impl Terms {
     }
 }
 
-/// Who is at the other end of a connection.
-pub(crate) struct Peer {
+/// Who calls, before anything is said.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
     /// Address and port.
     pub(crate) address: SocketAddr,
+    /// Whether it may speak for others.
+    pub(crate) trusted: bool,
+    /// The proxy that named it in a PROXY header.
+    pub(crate) proxy: Option<SocketAddr>,
+}
+
+/// Who is at the other end of a connection.
+pub(crate) struct Peer {
+    /// Address and port; of the client, where a trusted proxy's PROXY header names it.
+    pub(crate) address: SocketAddr,
+    /// The proxy that named it.
+    pub(crate) proxy: Option<SocketAddr>,
     /// Whether the connection is encrypted.
     pub(crate) tls: bool,
     /// The host that the client asked TLS for, if it did: `Some(None)` for a name that is no host of ours, or of anyone's.

@@ -12,6 +12,7 @@ use tollgate::{
     logging,
 };
 use tollgate_config::Environment;
+use tollgate_host::Compiler;
 
 // A gateway allocates small things from many threads; the system's allocator gives such memory back late.
 #[global_allocator]
@@ -41,7 +42,7 @@ fn run(environment: Environment, ready: impl FnOnce(&Running)) -> Result<Outcome
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let running = tokio::select! {
-            started = Gateway::start(environment) => started?,
+            started = Gateway::start(environment, Compiler::this_program()) => started?,
             () = signals.next() => return Err(Failure::new("stopped", "a signal came before the gateway was ready")),
         };
         serve::print_ready(&running);

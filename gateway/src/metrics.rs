@@ -2,9 +2,9 @@
 //!
 //! Handles that a request needs are looked up once, when the snapshot is built; what the host counts is read when someone asks.
 
-use crate::{access::End, gate::Gate};
+use crate::{access::End, gate::Gate, respond::UNKNOWN_ACCOUNT};
 use http::StatusCode;
-use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use tollgate_config::{EndpointId, manifest::Provider};
 
@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     rejected: IntCounterVec,
     deliveries: IntCounterVec,
     key_matches: IntCounterVec,
+    ticks_skipped: IntCounterVec,
+    keys: KeyCounters,
     /// Requests whose answer has not ended.
     pub(crate) requests: IntGauge,
     /// Open connections.
@@ -52,6 +54,20 @@ impl OutboundCounters {
     }
 }
 
+/// Fetches of others' public keys.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyCounters {
+    fetched: IntCounter,
+    failed: IntCounter,
+}
+
+impl KeyCounters {
+    /// Counts one.
+    pub(crate) fn count(&self, fetched: bool) {
+        if fetched { &self.fetched } else { &self.failed }.inc();
+    }
+}
+
 /// One endpoint's counts.
 #[derive(Debug, Clone)]
 pub(crate) struct EndpointCounters {
@@ -63,7 +79,26 @@ pub(crate) struct EndpointCounters {
     pub(crate) duplicate: IntCounter,
     /// The provider's own checks.
     pub(crate) handshake: IntCounter,
+    /// Not to be run.
+    pub(crate) dropped: IntCounter,
+    /// Of no account that is known.
+    pub(crate) unknown_account: IntCounter,
     keys: Vec<IntCounter>,
+}
+
+/// One timer's counts.
+#[derive(Debug, Clone)]
+pub(crate) struct TickCounters {
+    /// Done.
+    pub(crate) done: IntCounter,
+    /// Taken and not done.
+    pub(crate) failed: IntCounter,
+    /// Taken before.
+    pub(crate) duplicate: IntCounter,
+    /// Not run: too late, or a newer one was due too.
+    pub(crate) missed: IntCounter,
+    /// Not run: the one before it still ran.
+    pub(crate) overlap: IntCounter,
 }
 
 impl EndpointCounters {
@@ -104,7 +139,17 @@ impl Metrics {
         registry.register(Box::new(requests.clone()))?;
         let accepted = IntCounter::new("tollgate_connections_total", "Connections that the public listeners took.")?;
         registry.register(Box::new(accepted.clone()))?;
+        let fetches = counters(
+            "tollgate_key_fetches_total",
+            "Fetches of public keys that others publish, by what became of them.",
+            &["result"],
+        )?;
+        let keys = KeyCounters {
+            fetched: fetches.get_metric_with_label_values(&["fetched"])?,
+            failed: fetches.get_metric_with_label_values(&["failed"])?,
+        };
         Ok(Self {
+            keys,
             answers: [
                 class("none")?,
                 class("1xx")?,
@@ -126,13 +171,18 @@ impl Metrics {
             )?,
             deliveries: counters(
                 "tollgate_deliveries_total",
-                "Verified requests by what became of them.",
+                "Verified deliveries by what became of them; several may come in one request.",
                 &["endpoint", "result"],
             )?,
             key_matches: counters(
                 "tollgate_key_matches_total",
                 "Which of an endpoint's keys opened a request, from 0.",
                 &["endpoint", "key"],
+            )?,
+            ticks_skipped: counters(
+                "tollgate_ticks_skipped_total",
+                "Ticks of timers that were not run.",
+                &["endpoint", "reason"],
             )?,
             requests,
             connections,
@@ -173,16 +223,40 @@ impl Metrics {
     /// # Errors
     /// Never in practice: the labels are ours.
     pub(crate) fn endpoint(&self, id: &EndpointId, keys: usize) -> Result<EndpointCounters, Error> {
-        let result = |end: End| self.deliveries.get_metric_with_label_values(&[id.as_str(), end.as_str()]);
+        let named = |name: &str| self.deliveries.get_metric_with_label_values(&[id.as_str(), name]);
+        let result = |end: End| named(end.as_str());
         Ok(EndpointCounters {
             done: result(End::Done)?,
             failed: result(End::Failed)?,
             duplicate: result(End::Duplicate)?,
             handshake: result(End::Handshake)?,
+            dropped: named("dropped")?,
+            unknown_account: named(UNKNOWN_ACCOUNT)?,
             keys: (0..keys)
                 .map(|key| self.key_matches.get_metric_with_label_values(&[id.as_str(), &key.to_string()]))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// The counts of a timer.
+    ///
+    /// # Errors
+    /// Never in practice: the labels are ours.
+    pub(crate) fn timer(&self, id: &EndpointId) -> Result<TickCounters, Error> {
+        let result = |end: End| self.deliveries.get_metric_with_label_values(&[id.as_str(), end.as_str()]);
+        let skipped = |reason: &str| self.ticks_skipped.get_metric_with_label_values(&[id.as_str(), reason]);
+        Ok(TickCounters {
+            done: result(End::Done)?,
+            failed: result(End::Failed)?,
+            duplicate: result(End::Duplicate)?,
+            missed: skipped("missed")?,
+            overlap: skipped("overlap")?,
+        })
+    }
+
+    /// Fetches of others' public keys.
+    pub(crate) fn keys(&self) -> KeyCounters {
+        self.keys.clone()
     }
 
     /// Counts an answer.
@@ -294,6 +368,15 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         let gauge = IntGauge::new(name, help)?;
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(Box::new(gauge))?;
+    }
+    let ages = IntGaugeVec::new(
+        Opts::new("tollgate_keys_age_seconds", "Since an issuer's keys were fetched."),
+        &["url"],
+    )?;
+    registry.register(Box::new(ages.clone()))?;
+    for (url, age) in gate.keys.ages() {
+        let gauge = ages.get_metric_with_label_values(&[url])?;
+        gauge.set(i64::try_from(age).unwrap_or(i64::MAX));
     }
     let lines = IntCounter::new(
         "tollgate_log_lines_dropped_total",

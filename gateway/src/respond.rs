@@ -6,26 +6,30 @@
 pub(crate) mod body;
 
 use crate::{
-    access::{End, Entry},
-    admit::{Admitted, Entrant},
+    access::{Course, End, Entry},
+    admit::{Admitted, Entrant, unknown::Stray},
     dispatch::headers::scrub_answer,
+    gate::Gate,
+    rate,
     request_id::RequestId,
 };
 use body::AnswerBody;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
+use std::time::{Duration, SystemTime};
+use tollgate_config::TenantId;
 use tollgate_host::{BodyError, CallError, ResponseBody};
 use tollgate_ingress::{Answer, Reason, Refusal};
 
 /// Shown on every answer.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// When to come back after a 503 or 429, in seconds. One: what is short here (a place, a table slot) is free again within a call's time.
+/// When to come back after a 503, in seconds. One: what is short here (a place, a table slot) is free again within a call's time.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Why a request does not get a worker's answer.
@@ -43,6 +47,18 @@ pub(crate) enum Refused {
     UriTooLong,
     /// Nothing is here. 404.
     NotRouted,
+    /// A token is wanted, and there is none. 401.
+    NoToken,
+    /// A token that is not to be believed. 401.
+    InvalidToken(String),
+    /// A good token of another tenant than the route's. 403.
+    NotForTenant(TenantId),
+    /// The keys that would say whether it is verified could not be fetched. 503.
+    NoKeys(String),
+    /// The proxy's header names no tenant. 404.
+    UnknownTenant(String),
+    /// The tenant was found, and the host is not its own. 404.
+    WrongTenant(TenantId),
     /// The provider does not call so. 405.
     WrongMethod {
         /// How it calls.
@@ -58,12 +74,29 @@ pub(crate) enum Refused {
     BodyBroken(String),
     /// `ingress` did not open it.
     Ingress(Refusal),
-    /// Verified, but of an account that is not the tenant's. 403.
-    UnknownAccount,
-    /// Several events in one request, which no provider of this build sends. 503.
-    Batch(usize),
+    /// From a page that may not speak to web chat. 403.
+    Origin,
+    /// More tokens of web chat than are minted in a minute; when there are more again. 429.
+    MintingRate(Duration),
+    /// A proof that opens once, seen again. 401.
+    Replayed,
+    /// From an address that the endpoint does not take calls from. 403.
+    AddressNotAllowed,
+    /// Called more often than its endpoint or its tenant may be; when there is room again. 429.
+    RateLimited(Duration),
+    /// Some deliveries of a request are not done. 503.
+    Batch {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        of: usize,
+        /// The first one's reason.
+        reason: &'static str,
+    },
     /// As many deliveries in flight, or marks, as there may be. 503.
     DedupeFull,
+    /// As many of them of one tenant as it may have where there are others. 503.
+    DedupeShareFull,
     /// The journal cannot say whether it is a duplicate. 503.
     Journal(String),
     /// A duplicate waited for the first one as long as a call may take. 503.
@@ -88,15 +121,23 @@ impl Refused {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::NotRouted => StatusCode::NOT_FOUND,
+            // To the caller, another tenant's place is no place.
+            Self::NotRouted | Self::UnknownTenant(_) | Self::WrongTenant(_) => StatusCode::NOT_FOUND,
             Self::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodySlow | Self::Call(CallError::BodyTooSlow) => StatusCode::REQUEST_TIMEOUT,
-            Self::Ingress(refusal) => status_for(refusal.reason),
-            Self::UnknownAccount => StatusCode::FORBIDDEN,
-            Self::Batch(_) | Self::BuffersFull | Self::DedupeFull | Self::Journal(_) | Self::FirstStillRuns | Self::NotReady => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Ingress(refusal) => status_for(refusal),
+            Self::Replayed | Self::NoToken | Self::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+            Self::AddressNotAllowed | Self::NotForTenant(_) | Self::Origin => StatusCode::FORBIDDEN,
+            Self::RateLimited(_) | Self::MintingRate(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoKeys(_)
+            | Self::Batch { .. }
+            | Self::BuffersFull
+            | Self::DedupeFull
+            | Self::DedupeShareFull
+            | Self::Journal(_)
+            | Self::FirstStillRuns
+            | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call(error) | Self::AnswerBroken(error) => match error {
                 CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
                 CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
@@ -115,15 +156,26 @@ impl Refused {
             Self::HeadersTooLarge => "headers_too_large",
             Self::UriTooLong => "uri_too_long",
             Self::NotRouted => "not_routed",
+            Self::NoToken => "missing_token",
+            Self::InvalidToken(_) => "invalid_token",
+            Self::NotForTenant(_) => "not_for_tenant",
+            Self::NoKeys(_) => "no_keys",
+            Self::UnknownTenant(_) => "unknown_tenant",
+            Self::WrongTenant(_) => "wrong_tenant",
             Self::WrongMethod { .. } => "wrong_method",
             Self::BodyTooLarge | Self::Call(CallError::BodyTooLarge) => "body_too_large",
             Self::BodySlow => "body_slow",
             Self::BuffersFull => "buffers_full",
             Self::BodyBroken(_) => "body_broken",
             Self::Ingress(refusal) => refusal.reason.code(),
-            Self::UnknownAccount => "unknown_account",
-            Self::Batch(_) => "batch_not_built",
+            Self::Origin => "bad_origin",
+            Self::MintingRate(_) => "minting_rate",
+            Self::Replayed => "replayed",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Batch { .. } => "batch_failed",
             Self::DedupeFull => "dedupe_full",
+            Self::DedupeShareFull => "dedupe_share_full",
             Self::Journal(_) => "journal_unavailable",
             Self::FirstStillRuns => "first_still_runs",
             Self::NotReady => "not_ready",
@@ -133,13 +185,28 @@ impl Refused {
         }
     }
 
+    /// What the caller is asked for, where a token would help (RFC 6750 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(HeaderValue::from_static(match self {
+            Self::NoToken => "Bearer",
+            Self::InvalidToken(_) => "Bearer error=\"invalid_token\"",
+            Self::NotForTenant(_) => "Bearer error=\"insufficient_scope\"",
+            _ => return None,
+        }))
+    }
+
     /// What was found, for the log alone.
     pub(crate) fn detail(&self) -> Option<String> {
         match self {
             Self::BadTarget(what) | Self::BadHost(what) => Some((*what).to_owned()),
-            Self::BodyBroken(what) | Self::Journal(what) => Some(what.clone()),
+            Self::BodyBroken(what) | Self::Journal(what) | Self::UnknownTenant(what) | Self::InvalidToken(what) | Self::NoKeys(what) => {
+                Some(what.clone())
+            }
+            Self::NotForTenant(tenant) => Some(format!("the token is tenant {tenant}'s")),
+            Self::WrongTenant(tenant) => Some(format!("it is tenant {tenant}'s, which does not have this host")),
             Self::Ingress(refusal) => Some(refusal.detail.clone()),
-            Self::Batch(events) => Some(format!("{events} events in one request")),
+            Self::Batch { failed, of, reason } => Some(format!("{failed} of {of} deliveries are not done, the first: {reason}")),
+            Self::RateLimited(wait) | Self::MintingRate(wait) => Some(format!("room again in {} s", rate::seconds(*wait))),
             Self::Call(error) | Self::AnswerBroken(error) => Some(error.to_string()),
             Self::AnswerStatus(status) => Some(format!("status {status}")),
             _ => None,
@@ -164,15 +231,16 @@ pub(crate) fn code_of_call(error: &CallError) -> &'static str {
 }
 
 /// The status that a request with this refusal gets.
-pub fn status_of_reason(reason: Reason) -> u16 {
-    status_for(reason).as_u16()
+pub fn status_of_refusal(refusal: &Refusal) -> u16 {
+    status_for(refusal).as_u16()
 }
 
-fn status_for(reason: Reason) -> StatusCode {
-    match reason {
+fn status_for(refusal: &Refusal) -> StatusCode {
+    match refusal.reason {
         Reason::DuplicateHeader | Reason::Unparsable => StatusCode::BAD_REQUEST,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::BadHandshake => StatusCode::FORBIDDEN,
+        _ if refusal.forbidden => StatusCode::FORBIDDEN,
         // Every other reason says that it is not verified, and the caller learns nothing more than that.
         _ => StatusCode::UNAUTHORIZED,
     }
@@ -196,8 +264,17 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
     if let Refused::WrongMethod { allow } = refused {
         headers.insert(ALLOW, allow.clone());
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+    if let Some(challenge) = refused.challenge() {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    match refused {
+        Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
+        }
+        _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        _ => {}
     }
     response
 }
@@ -231,34 +308,53 @@ const MAX_PROVIDER_ANSWER: usize = 1 << 20;
 ///
 /// # Errors
 /// When the worker's answer to a provider cannot be passed on, or its status is no final one.
-pub(crate) async fn worker(answer: Response<ResponseBody>, admitted: Admitted, entry: &mut Entry) -> Result<Response<AnswerBody>, Refused> {
+pub(crate) async fn worker(
+    answer: Response<ResponseBody>,
+    admitted: Admitted,
+    course: &mut Course,
+) -> Result<Response<AnswerBody>, Refused> {
     let (mut parts, body) = answer.into_parts();
     if parts.status.is_informational() {
         // 101 would hand the connection to the worker; it has none.
         return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
     }
     scrub_answer(&mut parts.headers);
-    if let Entrant::Public(_) = admitted.entrant() {
+    if let Entrant::Public(_) | Entrant::Authorized(_) = admitted.entrant() {
         return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
     }
     // Its length is counted anew.
     parts.headers.remove(CONTENT_LENGTH);
-    let bytes = match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
-        Ok(bytes) => bytes.to_bytes(),
-        Err(error) => {
-            let refused = match error.downcast::<BodyError>().map(|error| *error) {
-                Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
-                Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
-                Err(_) => Refused::AnswerTooLarge,
-            };
-            return refuse(refused, admitted);
-        }
+    let bytes = match read_whole(body).await {
+        Ok(bytes) => bytes,
+        Err(refused) => return refuse(refused, admitted),
     };
     if parts.status.is_success() {
-        entry.reached(End::Done);
+        course.reached(End::Done);
+        if let Entrant::Verified { endpoint, delivery } = admitted.entrant()
+            && let Some(desk) = &endpoint.webchat
+        {
+            let kept = desk.said(delivery, &bytes, SystemTime::now());
+            admitted.settle(StatusCode::OK);
+            return Ok(whole(StatusCode::OK, Some("application/json"), kept));
+        }
     }
     admitted.settle(parts.status);
     Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))
+}
+
+/// A worker's answer to its end.
+///
+/// # Errors
+/// When it breaks off, or is longer than any provider reads.
+pub(crate) async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
+    match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
+        Ok(bytes) => Ok(bytes.to_bytes()),
+        Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {
+            Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
+            Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
+            Err(_) => Refused::AnswerTooLarge,
+        }),
+    }
 }
 
 /// A call without an answer.
@@ -274,8 +370,36 @@ fn refuse(refused: Refused, admitted: Admitted) -> Result<Response<AnswerBody>, 
     Err(refused)
 }
 
-/// The answer to a repeat: the first one's status and nothing else.
-pub(crate) fn duplicate(status: StatusCode) -> Response<AnswerBody> {
+/// Acknowledges what is verified and nobody's, and keeps it for a look. It is logged once for each account.
+pub(crate) fn stray(gate: &Gate, entrant: &Entrant, now: SystemTime, course: &mut Course) -> Response<AnswerBody> {
+    if let Entrant::Verified { endpoint, delivery } = entrant {
+        course.set_aside(UNKNOWN_ACCOUNT);
+        endpoint.counters.unknown_account.inc();
+        let stray = Stray {
+            endpoint: endpoint.id.clone(),
+            provider: endpoint.provider,
+            account: delivery.account().map(str::to_owned),
+            event_id: delivery.event_id().map(str::to_owned),
+            at: now,
+            bytes: delivery.raw().len(),
+        };
+        if gate.strays.keep(stray) {
+            tracing::warn!(
+                endpoint = %endpoint.id,
+                provider = endpoint.provider.as_str(),
+                account = delivery.account(),
+                "verified deliveries of an account that no tenant of the endpoint lists are acknowledged and not run"
+            );
+        }
+    }
+    empty(StatusCode::OK)
+}
+
+/// The code of a delivery of no account that is known.
+pub(crate) const UNKNOWN_ACCOUNT: &str = "unknown_account";
+
+/// A status and nothing else: to a repeat the first one's, to what is not run and to a batch that is done 200.
+pub(crate) fn empty(status: StatusCode) -> Response<AnswerBody> {
     let mut response = whole(status, None, Bytes::new());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

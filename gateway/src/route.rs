@@ -1,12 +1,12 @@
-//! Host and path to an endpoint or a public route.
+//! Host and path to an endpoint or a route.
 //!
-//! The tenant comes first: the most specific host pattern of all tenants' owns the host, so that one tenant's wildcard never reaches
-//! into another's name. Within the tenant, endpoints come before routes, the more specific host before the less, the longer path before the shorter.
+//! The tenant comes first, found as `identity.by` says; the host must be its own by the most specific pattern of all tenants', so that one
+//! tenant's wildcard never reaches into another's name. Within the tenant, endpoints come before routes, the more specific host before the less, the longer path before the shorter.
 
 pub(crate) mod index;
 
 use crate::{
-    identity::TenantHosts,
+    identity::{Found, Identity, Said, token::Proof},
     respond::Refused,
     snapshot::{Endpoint, Route},
 };
@@ -26,9 +26,13 @@ pub(crate) enum Arrival {
     Endpoint(Arc<Endpoint>),
     /// At a route that its manifest calls public.
     Public(Public),
+    /// Where only a token leads further.
+    Guarded(Guarded),
+    /// At a route that wants a token, with one for its tenant.
+    Authorized(Authorized),
 }
 
-/// Leave to enter without proof. Only [`Table::find`] makes one, and only of a route with `access: public`.
+/// Leave to enter without proof. Only [`Table`] makes one, and only of a route with `access: public`.
 #[derive(Debug, Clone)]
 pub(crate) struct Public {
     route: Arc<Route>,
@@ -41,10 +45,37 @@ impl Public {
     }
 }
 
+/// A place that a token opens, or finds in the first place: [`Table::unlock`].
+#[derive(Debug, Clone)]
+pub(crate) struct Guarded {
+    /// The route, when it is the token's tenant that is still to be proved; none when the token says whose routes to look among.
+    route: Option<Arc<Route>>,
+}
+
+impl Guarded {
+    /// The route, where it is known already.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        self.route.as_ref()
+    }
+}
+
+/// Leave to enter with a token. Only [`Table::unlock`] makes one, and only with a proof that names the route's tenant.
+#[derive(Debug, Clone)]
+pub(crate) struct Authorized {
+    route: Arc<Route>,
+}
+
+impl Authorized {
+    /// The route that was asked for.
+    pub(crate) fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+}
+
 /// All that can be reached.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    tenants: TenantHosts,
+    identity: Identity,
     places: HashMap<TenantId, Places>,
 }
 
@@ -55,18 +86,24 @@ struct Places {
 }
 
 impl Table {
-    /// A table of these tenants' hosts, with nothing on them.
-    pub(crate) fn new(tenants: TenantHosts) -> Self {
+    /// A table for tenants that are found so, with nothing in it.
+    pub(crate) fn new(identity: Identity) -> Self {
         Self {
-            tenants,
+            identity,
             places: HashMap::new(),
         }
     }
 
-    /// Adds an endpoint. One without a host answers on all of its tenant's.
+    /// Adds an endpoint. One without a host answers on all of its tenants'. With one, it lies within one tenant's; to stand with the others too opens
+    /// nothing, for their places are looked at only for hosts that are theirs.
     pub(crate) fn add_endpoint(&mut self, host: Option<&HostPattern>, path: &PathPrefix, endpoint: Arc<Endpoint>) {
-        let places = self.places.entry(endpoint.tenant.tenant_id.clone()).or_default();
-        places.endpoints.entry(host.unwrap_or(&HostPattern::Any)).insert(path, endpoint);
+        for owner in endpoint.owners.all() {
+            let places = self.places.entry(owner.tenant.tenant_id.clone()).or_default();
+            places
+                .endpoints
+                .entry(host.unwrap_or(&HostPattern::Any))
+                .insert(path, endpoint.clone());
+        }
     }
 
     /// Adds a route.
@@ -75,12 +112,13 @@ impl Table {
         places.routes.entry(host).insert(path, route);
     }
 
-    /// Finds the place of a host (as [`tollgate_config::pattern::Host`] writes it) and a path.
+    /// Finds the place of a host (as [`tollgate_config::pattern::Host`] writes it) and a path, among those of the request's tenant.
+    /// `bearer`: it has a token.
     ///
     /// # Errors
-    /// `NotRouted`; `WrongMethod` at an endpoint whose provider does not call so.
-    pub(crate) fn find(&self, host: &str, path: &str, method: &Method) -> Result<Arrival, Refused> {
-        if let Some(endpoint) = self.endpoint(host, path) {
+    /// `NotRouted`; what [`Identity::owner`] says; `WrongMethod` at an endpoint whose provider does not call so.
+    pub(crate) fn find(&self, host: &str, path: &str, method: &Method, said: Said<'_>, bearer: bool) -> Result<Arrival, Refused> {
+        if let Some(endpoint) = self.endpoint(host, path, said) {
             if !endpoint.scheme.methods().contains(method) {
                 return Err(Refused::WrongMethod {
                     allow: endpoint.allow.clone(),
@@ -88,24 +126,44 @@ impl Table {
             }
             return Ok(Arrival::Endpoint(endpoint.clone()));
         }
-        let places = self.places(host).ok_or(Refused::NotRouted)?;
-        let route = places
-            .routes
-            .matching(host)
-            .find_map(|paths| paths.longest(path))
-            .ok_or(Refused::NotRouted)?;
-        match route.access {
-            Access::Public => Ok(Arrival::Public(Public { route: route.clone() })),
+        let Found::Tenant(tenant) = self.identity.owner(host, said, bearer)? else {
+            return Ok(Arrival::Guarded(Guarded { route: None }));
+        };
+        let route = self.route(tenant, host, path)?.clone();
+        Ok(match route.access {
+            Access::Public => Arrival::Public(Public { route }),
+            Access::Jwt => Arrival::Guarded(Guarded { route: Some(route) }),
+        })
+    }
+
+    /// Opens a guarded place with a verified token.
+    ///
+    /// # Errors
+    /// `NotForTenant` when the route is another tenant's than the token's; `WrongTenant` when the host is; `NotRouted`.
+    pub(crate) fn unlock(&self, guarded: Guarded, proof: &Proof, host: &str, path: &str) -> Result<Arrival, Refused> {
+        let route = match guarded.route {
+            Some(route) => route,
+            None => self.route(self.identity.admit(host, proof.tenant())?, host, path)?.clone(),
+        };
+        if route.deployment.tenant.tenant_id != *proof.tenant() {
+            return Err(Refused::NotForTenant(proof.tenant().clone()));
         }
+        Ok(match route.access {
+            Access::Public => Arrival::Public(Public { route }),
+            Access::Jwt => Arrival::Authorized(Authorized { route }),
+        })
     }
 
     /// The endpoint at a host and a path, whatever the method: who is charged with a refusal there.
-    pub(crate) fn endpoint<'a>(&'a self, host: &'a str, path: &str) -> Option<&'a Arc<Endpoint>> {
-        self.places(host)?.endpoints.matching(host).find_map(|paths| paths.longest(path))
+    pub(crate) fn endpoint<'a>(&'a self, host: &'a str, path: &str, said: Said<'_>) -> Option<&'a Arc<Endpoint>> {
+        let places = self.places.get(self.identity.endpoints_owner(host, said)?)?;
+        places.endpoints.matching(host).find_map(|paths| paths.longest(path))
     }
 
-    fn places<'a>(&'a self, host: &'a str) -> Option<&'a Places> {
-        self.places.get(self.tenants.owner(host)?)
+    fn route<'a>(&'a self, tenant: &TenantId, host: &'a str, path: &str) -> Result<&'a Arc<Route>, Refused> {
+        let places = self.places.get(tenant).ok_or(Refused::NotRouted)?;
+        let route = places.routes.matching(host).find_map(|paths| paths.longest(path));
+        route.ok_or(Refused::NotRouted)
     }
 }
 

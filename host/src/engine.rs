@@ -1,8 +1,9 @@
 //! wasmtime's settings, the pool that instances live in, and the ticker that interrupts them.
 
 use crate::{
-    LoadError, Revision, RevisionSpec,
+    Compiled, Compiler, Job, LoadError, Refusal, Revision, RevisionSpec, WarmUp,
     admission::Gate,
+    cache::{Cache, CacheConfig, CacheCounters, CacheError},
     guest::{self, Guest},
     lane::Lane,
     revision::Prepared,
@@ -11,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tollgate_store::SessionStore;
 use wasmtime::{
@@ -29,6 +30,8 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 const MEMORY_KEEP_RESIDENT: usize = 2 << 20;
 /// The same for tables; an ordinary worker's table is a few KiB.
 const TABLE_KEEP_RESIDENT: usize = 64 << 10;
+/// Bytes of a page of linear memory, which is what wasmtime counts in; other page sizes are off.
+const PAGE: u64 = 64 << 10;
 /// Core modules of one component: an adapted `wasi:http` worker has 3 to 5.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 50;
 /// Linear memories of one component: its own and an adapter's.
@@ -51,6 +54,10 @@ pub struct HostConfig {
     pub instances: u32,
     /// Largest sum of memories that a deployment may ask for, in bytes.
     pub max_memory: u64,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// Where compiled workers are kept; `None`: nowhere.
+    pub cache: Option<CacheConfig>,
 }
 
 impl Default for HostConfig {
@@ -60,14 +67,22 @@ impl Default for HostConfig {
         Self {
             instances: 1_000,
             max_memory: 4 << 30,
+            compiler: Compiler::Here,
+            cache: None,
         }
     }
 }
 
 /// The host could not start.
 #[derive(Debug, thiserror::Error)]
-#[error("the worker pool cannot be made: {0}; check `ulimit -v` and vm.overcommit_memory, or lower the number of instances")]
-pub struct HostError(String);
+pub enum HostError {
+    /// The address space for the pool, or a thread, cannot be had.
+    #[error("the worker pool cannot be made: {0}; check `ulimit -v` and vm.overcommit_memory, or lower the number of instances")]
+    Pool(String),
+    /// The cache cannot be used, or not safely.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
 
 /// Places of the pool that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,9 +106,14 @@ struct Inner {
     lane: Lane,
     max_memory: u64,
     store: Arc<dyn SessionStore>,
-    /// Components that are loaded, by the bytes they were made from, so that a pack that many use is compiled once.
-    prepared: Mutex<HashMap<blake3::Hash, Weak<Prepared>>>,
+    compiler: Compiler,
+    cache: Option<Cache>,
+    /// Components that are loaded, by what they were made from, so that a pack that many use is compiled once.
+    prepared: Mutex<HashMap<blake3::Hash, Arc<Slot>>>,
 }
+
+/// One component's place: held while it is compiled, so that a second caller waits for it instead of compiling it again.
+type Slot = Mutex<Weak<Prepared>>;
 
 impl Host {
     /// Reserves the pool and starts the ticker.
@@ -101,14 +121,15 @@ impl Host {
     /// # Errors
     /// When the address space for the pool cannot be reserved.
     pub fn new(config: HostConfig, store: Arc<dyn SessionStore>) -> Result<Self, HostError> {
-        let failed = |error: wasmtime::Error| HostError(format!("{error:#}"));
+        let failed = |error: wasmtime::Error| HostError::Pool(format!("{error:#}"));
         let engine = Engine::new(&settings(&config)).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         guest::link(&mut linker).map_err(failed)?;
-        tick(&engine).map_err(|error| HostError(error.to_string()))?;
-        let lane = Lane::new().map_err(|error| HostError(error.to_string()))?;
+        tick(&engine).map_err(|error| HostError::Pool(error.to_string()))?;
+        let lane = Lane::new().map_err(|error| HostError::Pool(error.to_string()))?;
         let pool = Gate::new(config.instances as usize, config.instances as usize);
         let prepared = Mutex::default();
+        let cache = config.cache.map(|cache| Cache::open(cache, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
             engine,
             linker,
@@ -116,6 +137,8 @@ impl Host {
             lane,
             max_memory: config.max_memory,
             store,
+            compiler: config.compiler,
+            cache,
             prepared,
         })))
     }
@@ -131,10 +154,25 @@ impl Host {
                 spec.limits.memory, self.0.max_memory
             )));
         }
-        let prepared = self.prepare(&spec.component)?;
+        let prepared = self.prepare(&Job {
+            component: spec.component.clone(),
+            warm_up: spec.warm_up.clone(),
+        })?;
+        let (prepared, snapshot) = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
+            // As it is, it may still do with what the deployment gives.
+            let plain = self.prepare(&Job {
+                component: spec.component.clone(),
+                warm_up: WarmUp::none(),
+            })?;
+            (plain, Err(Refusal::Memory))
+        } else {
+            let snapshot = prepared.snapshot.clone();
+            (prepared, snapshot)
+        };
         Ok(Revision::new(
             spec,
             prepared,
+            snapshot,
             self.0.pool.clone(),
             self.0.lane.clone(),
             Arc::clone(&self.0.store),
@@ -157,19 +195,53 @@ impl Host {
         )
     }
 
+    /// What the cache of compiled workers has counted, if there is one.
+    pub fn cache(&self) -> Option<&CacheCounters> {
+        self.0.cache.as_ref().map(|cache| &cache.counters)
+    }
+
     /// Component instances in use; falls when one is back in the pool.
     pub fn instances_in_use(&self) -> u64 {
         self.pool().instances
     }
 
-    fn prepare(&self, bytes: &[u8]) -> Result<Arc<Prepared>, LoadError> {
-        let digest = blake3::hash(bytes);
-        // Held while compiling: a second caller of the same component waits for it instead of compiling it again.
-        let mut known = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = known.get(&digest).and_then(Weak::upgrade) {
+    fn prepare(&self, job: &Job) -> Result<Arc<Prepared>, LoadError> {
+        let slot = {
+            let mut known = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|prepared| prepared.strong_count() > 0));
+            Arc::clone(known.entry(job.digest()).or_default())
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(prepared) = slot.upgrade() {
             return Ok(prepared);
         }
-        let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let (component, snapshot) = self.compile(job)?;
+        let prepared = Arc::new(self.link(&component, snapshot)?);
+        *slot = Arc::downgrade(&prepared);
+        Ok(prepared)
+    }
+
+    /// From the cache, else by the compiler.
+    fn compile(&self, job: &Job) -> Result<(Component, Result<(), Refusal>), LoadError> {
+        let load = |compiled: Compiled| Ok((compiled.load(&self.0.engine)?, compiled.snapshot));
+        let Some(cache) = &self.0.cache else {
+            return load(self.0.compiler.run(job)?);
+        };
+        let name = cache.name(job);
+        if let Some(compiled) = cache.load(name, SystemTime::now()) {
+            match load(compiled) {
+                Ok(loaded) => return Ok(loaded),
+                Err(_) => cache.discard(name),
+            }
+        }
+        let compiled = self.0.compiler.run(job)?;
+        if let Err(error) = cache.store(name, &compiled, SystemTime::now()) {
+            tracing::warn!(target: "cache", %error, "a compiled worker is not kept");
+        }
+        load(compiled)
+    }
+
+    fn link(&self, component: &Component, snapshot: Result<(), Refusal>) -> Result<Prepared, LoadError> {
         // Else the first request would pay for the image.
         component
             .initialize_copy_on_write_image()
@@ -177,18 +249,30 @@ impl Host {
         let linked = self
             .0
             .linker
-            .instantiate_pre(&component)
+            .instantiate_pre(component)
             .map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        let pre = ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        let prepared = Arc::new(Prepared { pre });
-        known.retain(|_, prepared| prepared.strong_count() > 0);
-        known.insert(digest, Arc::downgrade(&prepared));
-        Ok(prepared)
+        Ok(Prepared {
+            pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
+            memory: component
+                .resources_required()
+                .and_then(|needs| needs.max_initial_memory_size)
+                .unwrap_or_default()
+                .saturating_mul(PAGE),
+            snapshot,
+        })
     }
 }
 
-/// Guard pages and Spectre mitigations stay on: wasmtime's defaults, never touched here.
 fn settings(host: &HostConfig) -> Config {
+    let mut config = features();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(host)));
+    config
+}
+
+/// What decides the machine code, and so must be the same where it is made and where it runs.
+///
+/// Guard pages and Spectre mitigations stay on: wasmtime's defaults, never touched here.
+pub(crate) fn features() -> Config {
     let mut config = Config::new();
     // GC is off at run time, though its cargo feature stays on: with it, a guest can abort the host
     // (GHSA-43j2-gcp4-m22g, GHSA-wvgq-g5hf-6gm6, open in 48.0.8). What needs it is refused when it is compiled.
@@ -203,7 +287,6 @@ fn settings(host: &HostConfig) -> Config {
     config.epoch_interruption(true);
     config.max_wasm_stack(GUEST_STACK).async_stack_size(GUEST_STACK + HOST_STACK);
     config.wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE_FRAMES));
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(host)));
     config
 }
 
@@ -228,7 +311,7 @@ fn pool(host: &HostConfig) -> PoolingAllocationConfig {
 }
 
 /// Advances the epoch until the engine is gone.
-fn tick(engine: &Engine) -> std::io::Result<()> {
+pub(crate) fn tick(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     thread::Builder::new().name("tollgate-ticker".to_owned()).spawn(move || {
         while let Some(engine) = engine.upgrade() {

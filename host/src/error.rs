@@ -6,6 +6,9 @@ pub enum LoadError {
     /// Not a component, or one with features that are off here.
     #[error("the component does not compile: {0}")]
     Compile(String),
+    /// The compiler died of it, or did not end.
+    #[error("the component was not compiled within its limits: {0}")]
+    Compiler(String),
     /// It imports what this host does not give, or exports no `wasi:http/incoming-handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),

@@ -1,7 +1,7 @@
 //! A loaded revision: what is called, with what it has counted.
 
 use crate::{
-    CallError, Outbound, RequestBody, ResponseBody, Secrets,
+    CallError, Outbound, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
     admission::{Gate, Place},
     call,
     guest::Guest,
@@ -33,6 +33,8 @@ pub struct RevisionSpec {
     pub state_version: String,
     /// A component, verified by the caller.
     pub component: Bytes,
+    /// What it is asked before it is snapshot.
+    pub warm_up: WarmUp,
     /// What a call may use.
     pub limits: Limits,
     /// What `wasi:config/store` answers.
@@ -46,6 +48,10 @@ pub struct RevisionSpec {
 /// A component, compiled and linked. Revisions that were made from the same bytes share it.
 pub(crate) struct Prepared {
     pub(crate) pre: ProxyPre<Guest>,
+    /// The most that one of its memories has at the beginning, in bytes.
+    pub(crate) memory: u64,
+    /// Whether instances begin where the warm-up ended, and if not, why.
+    pub(crate) snapshot: Result<(), Refusal>,
 }
 
 /// What a revision has counted since it was loaded. Read by `/metrics`.
@@ -91,6 +97,7 @@ pub struct Revision {
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
     pub(crate) prepared: Arc<Prepared>,
+    snapshot: Result<(), Refusal>,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) counters: Counters,
     pool: Gate,
@@ -106,7 +113,14 @@ pub(crate) struct Places {
 }
 
 impl Revision {
-    pub(crate) fn new(spec: RevisionSpec, prepared: Arc<Prepared>, pool: Gate, lane: Lane, store: Arc<dyn SessionStore>) -> Arc<Self> {
+    pub(crate) fn new(
+        spec: RevisionSpec,
+        prepared: Arc<Prepared>,
+        snapshot: Result<(), Refusal>,
+        pool: Gate,
+        lane: Lane,
+        store: Arc<dyn SessionStore>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
@@ -118,6 +132,7 @@ impl Revision {
             secrets: spec.secrets,
             outbound: spec.outbound,
             prepared,
+            snapshot,
             store,
             counters: Counters::default(),
             pool,
@@ -128,6 +143,14 @@ impl Revision {
     /// What it has counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Whether its instances begin where its warm-up ended, and if not, why.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn snapshot(&self) -> Result<(), &Refusal> {
+        self.snapshot.as_ref().copied()
     }
 
     /// What one of its calls may use.

@@ -3,6 +3,11 @@
 //! The workers come from `cargo xtask samples`.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap fails the test")]
 
+#[path = "worker/cache.rs"]
+mod cache;
+#[path = "worker/snapshot.rs"]
+mod snapshot;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use std::{
@@ -12,7 +17,7 @@ use std::{
     time::Duration,
 };
 use tollgate_config::{ByteSize, DeploymentId, EnvId, RevisionId, TenantCtx, TenantId, manifest::Limits};
-use tollgate_host::{BodyError, CallError, Host, HostConfig, LoadError, RequestBody, Revision, RevisionSpec};
+use tollgate_host::{BodyError, CallError, Host, HostConfig, LoadError, RequestBody, Revision, RevisionSpec, WarmUp};
 use tollgate_store::MemoryStore;
 
 fn sample(name: &str) -> Bytes {
@@ -55,6 +60,7 @@ fn spec(name: &str, tenant: &str, limits: Limits) -> RevisionSpec {
         revision: RevisionId::new("r1").unwrap(),
         state_version: "r1".to_owned(),
         component: sample(name),
+        warm_up: WarmUp::default(),
         limits,
         config: BTreeMap::new(),
         secrets: Arc::default(),

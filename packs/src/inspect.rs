@@ -6,7 +6,9 @@ use crate::{
     open::{Digest, OpenError},
     sbom::File,
     signature::Sealed,
+    warm_up::Request,
 };
+use bytes::Bytes;
 use serde::Serialize;
 
 /// What is in a pack. `verified` is always false, so that no reader of the JSON takes it for more than a claim.
@@ -55,6 +57,18 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, OpenError> {
         signature,
         verified: false,
     })
+}
+
+/// The component that would answer HTTP and its warm-up, whoever made them: to be looked at, never to be served.
+///
+/// # Errors
+/// As [`inspect`], or when the component is not there.
+pub fn worker(bytes: &Bytes) -> Result<(Bytes, Option<Vec<Request>>), OpenError> {
+    let contents = Contents::read(bytes)?;
+    let described = contents.describe()?;
+    let http = described.manifest.http_component()?;
+    let component = contents.get(&http.path()).ok_or_else(|| OpenError::NoComponent(http.path()))?;
+    Ok((bytes.slice_ref(component), http.warm_up.clone()))
 }
 
 fn claim(sealed: &Sealed, manifest: &Manifest, sha256: [u8; 32]) -> Claim {

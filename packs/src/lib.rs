@@ -21,6 +21,7 @@ pub mod sign;
 pub mod signature;
 pub mod source;
 pub mod template;
+pub mod warm_up;
 
 pub use build::{BuildError, build};
 pub use file::FileError;

@@ -1,6 +1,9 @@
 //! `manifest.cbor`: what a pack says that it is.
 
-use crate::canonical::{self, CborError};
+use crate::{
+    canonical::{self, CborError},
+    warm_up::{self, Request},
+};
 use serde::{Deserialize, Serialize};
 
 /// Where the manifest lies.
@@ -69,6 +72,9 @@ pub struct Component {
     pub world: String,
     /// Its semantic version.
     pub version: String,
+    /// What it is asked before a snapshot of it is taken; not said: `GET /`. An empty list: no snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<Vec<Request>>,
 }
 
 /// Why a manifest is refused.
@@ -135,6 +141,9 @@ pub enum ValueError {
     /// No world.
     #[error("{0:?} names no WIT world; write it as `wasi:http/proxy@0.2.0`")]
     World(String),
+    /// No request of a warm-up.
+    #[error("{0}")]
+    WarmUp(&'static str),
 }
 
 impl Component {
@@ -208,6 +217,12 @@ impl Manifest {
             check_id(&component.id).map_err(named("components[].id"))?;
             check_version(&component.version).map_err(named("components[].version"))?;
             check_world(&component.world).map_err(named("components[].world"))?;
+            let requests = component.warm_up.as_deref().unwrap_or_default();
+            warm_up::check_count(requests.len()).map_err(named("components[].warm_up"))?;
+            requests
+                .iter()
+                .try_for_each(Request::check)
+                .map_err(named("components[].warm_up[]"))?;
         }
         let pairs = self.components.iter().zip(self.components.iter().skip(1));
         for (one, next) in pairs {
@@ -280,6 +295,12 @@ mod tests {
             id: "a".into(),
             world: "wasi:http/proxy@0.2.0".into(),
             version: "0.1.0".into(),
+            warm_up: Some(vec![Request {
+                body: "{}".into(),
+                path: "/a?b".into(),
+                method: "POST".into(),
+                headers: vec![("content-type".into(), "application/json".into())],
+            }]),
         };
         Manifest {
             kind: Kind::Application,
@@ -290,6 +311,10 @@ mod tests {
             components: vec![component],
             schema_version: SCHEMA.into(),
         }
+    }
+
+    fn warm(manifest: &mut Manifest) -> &mut Request {
+        &mut manifest.components[0].warm_up.as_mut().unwrap_or_else(|| unreachable!())[0]
     }
 
     #[test]
@@ -327,6 +352,26 @@ mod tests {
             (|m| m.components.extend(sample().components), "twice"),
             (|m| m.components[0].world = "wasi:http/proxy@0.3.0".into(), "no component"),
             (|m| m.components[0].world = "x".into(), "names no WIT world"),
+            (|m| warm(m).path = "a".into(), "components[].warm_up[] is no path"),
+            (|m| warm(m).path = "/a b".into(), "is no path"),
+            (|m| warm(m).method = "get".into(), "is no method"),
+            (|m| warm(m).body = "x".repeat(65537), "longer than 65536"),
+            (|m| warm(m).headers[0].0 = "Host".into(), "is no header field"),
+            (|m| warm(m).headers[0].1 = "a\r\nb: c".into(), "is no header field"),
+            (
+                |m| {
+                    let field = warm(m).headers.remove(0);
+                    warm(m).headers = vec![field; 33];
+                },
+                "more header fields",
+            ),
+            (
+                |m| {
+                    let request = warm(m).clone();
+                    m.components[0].warm_up = Some(vec![request; 17]);
+                },
+                "more requests",
+            ),
             (
                 |m| {
                     m.components.push(Component {

@@ -7,6 +7,7 @@ use crate::{
     manifest::{Kind, ManifestError},
     sbom::{Sbom, SbomError},
     signature::{Sealed, SignatureError},
+    warm_up::Request,
 };
 use bytes::Bytes;
 use sha2::Digest as _;
@@ -76,6 +77,8 @@ pub struct Pack {
     pub world: String,
     /// The component that answers HTTP.
     pub component: Bytes,
+    /// What it is asked before a snapshot of it is taken; `None`: what the host finds right.
+    pub warm_up: Option<Vec<Request>>,
     /// Its assets, by their paths below `assets/`.
     pub assets: BTreeMap<String, Bytes>,
     /// Every file but the SBOM and the signature.
@@ -148,6 +151,7 @@ pub fn open(bytes: &Bytes, trust: Trust<'_>) -> Result<Pack, OpenError> {
         digest: Digest::of(bytes),
         signer,
         world: http.world.clone(),
+        warm_up: http.warm_up.clone(),
         component: bytes.slice_ref(component),
         assets: assets.collect(),
         pack_id: manifest.pack_id,

@@ -7,11 +7,17 @@
 //! publisher: acme
 //! name: Support                # optional
 //! components:
-//!   - { id: support, version: 0.1.0, world: "wasi:http/proxy@0.2.0", wasm: target/wasm32-wasip2/release/support.wasm }
+//!   - id: support
+//!     version: 0.1.0
+//!     world: "wasi:http/proxy@0.2.0"
+//!     wasm: target/wasm32-wasip2/release/support.wasm
+//!     warm_up:                 # optional; `GET /` when it is not there, no snapshot when it is empty
+//!       - { path: /, method: POST, headers: { content-type: application/json }, body: "{}" }
 //! assets:                      # optional; a file or a folder, which keeps its path below assets/
 //!   - path: assets
 //! ```
 
+mod warm_up;
 mod yaml;
 
 use crate::{
@@ -187,15 +193,20 @@ impl Reader {
     }
 
     fn component(&mut self, node: &Node, key: &str) -> Option<(Component, String)> {
-        let map = self.map(node, key, &["id", "version", "world", "wasm"])?;
+        let map = self.map(node, key, &["id", "version", "world", "wasm", "warm_up"])?;
         let id = self.text(node, map, key, "id", check_id);
         let version = self.text(node, map, key, "version", check_version);
         let world = self.text(node, map, key, "world", check_world);
         let wasm = self.path(node, map, key, "wasm");
+        let warm_up = match find(map, "warm_up") {
+            None => None,
+            Some(list) => Some(self.warm_up(list, &join(key, "warm_up"))?),
+        };
         let component = Component {
             id: id?,
             world: world?,
             version: version?,
+            warm_up,
         };
         if !component.answers_http() {
             let message = format!(
@@ -309,6 +320,7 @@ fn join(path: &str, key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::warm_up::Request;
 
     const GOOD: &str = "pack_id: support\nversion: 1.0.0\nkind: application\npublisher: acme\ncomponents:\n  - { id: support, version: 0.1.0, world: \"wasi:http/proxy@0.2.0\", wasm: out/a.wasm }\nassets: [{ path: assets }]\n";
 
@@ -324,6 +336,32 @@ mod tests {
     }
 
     #[test]
+    fn a_warm_up_is_read() -> Result<(), Problems> {
+        let warm_up = |yaml: &str| -> Result<_, Problems> {
+            let mut source = read(&GOOD.replace("out/a.wasm }", &format!("out/a.wasm{yaml} }}")))?;
+            Ok(source.manifest.components.remove(0).warm_up)
+        };
+        assert_eq!(warm_up("")?, None);
+        assert_eq!(warm_up(", warm_up: []")?, Some(Vec::new()));
+        let requests =
+            warm_up(", warm_up: [{ path: / }, { path: /a?b=c, method: POST, headers: { content-type: text/plain }, body: hi }]")?;
+        let plain = Request {
+            body: String::new(),
+            path: "/".to_owned(),
+            method: "GET".to_owned(),
+            headers: Vec::new(),
+        };
+        let full = Request {
+            body: "hi".to_owned(),
+            path: "/a?b=c".to_owned(),
+            method: "POST".to_owned(),
+            headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+        };
+        assert_eq!(requests, Some(vec![plain, full]));
+        Ok(())
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (from, to, told) in [
             ("kind: application", "kind: app", "pack.yaml:3:7: kind: \"app\" is no kind"),
@@ -334,6 +372,18 @@ mod tests {
             ("out/a.wasm", "../a.wasm", "components[0].wasm: the path \"../a.wasm\" climbs out"),
             ("out/a.wasm", "/a.wasm", "is absolute"),
             ("proxy@0.2.0", "command@0.2.0", "is not built yet"),
+            (
+                "out/a.wasm }",
+                "out/a.wasm, warm_up: [{ path: a }] }",
+                "components[0].warm_up[0].path: is no path",
+            ),
+            (
+                "out/a.wasm }",
+                "out/a.wasm, warm_up: [{ path: /, headers: { A: b } }] }",
+                "warm_up[0].headers.A: is no header",
+            ),
+            ("out/a.wasm }", "out/a.wasm, warm_up: [{ path: /, methd: GET }] }", "unknown key"),
+            ("out/a.wasm }", "out/a.wasm, warm_up: { path: / } }", "a list is expected"),
             ("id: support,", "id: &x support,", "anchors"),
             ("pack_id: support", "pack_id: !!str support", "tags"),
             ("pack_id: support", "pack_id: *x", "pack.yaml:1:"),

@@ -36,6 +36,7 @@ pub(super) struct Draft {
 pub(super) struct RouteDraft {
     pub(super) host: Option<Located<HostPattern>>,
     pub(super) path: Option<Located<PathPrefix>>,
+    pub(super) access: Option<Located<Access>>,
     whole: Option<Route>,
 }
 
@@ -88,22 +89,25 @@ fn deployment(value: &Value<'_>, context: &mut Context) -> Draft {
 }
 
 fn route(value: &Value<'_>, context: &mut Context) -> RouteDraft {
-    let (mut host, mut path, mut whole) = (None, None, None);
+    let (mut host, mut path, mut access, mut whole) = (None, None, None, None);
     if let Some(fields) = value.fields("deployments[].routes[]", context) {
         host = fields.need("host", context).and_then(|value| pattern(&value, context));
         path = fields.need("path", context).and_then(|value| prefix(&value, context));
-        let access = fields.need("access", context);
-        let access = access.and_then(|value| value.word("access", &[("public", Access::Public)], &["jwt", "mtls"], context));
-        if let (Some(host), Some(path), Some(access)) = (&host, &path, access) {
+        access = fields.need("access", context).and_then(|value| {
+            let words = [("public", Access::Public), ("jwt", Access::Jwt)];
+            let at = value.at.clone();
+            value.word("access", &words, &["mtls"], context).map(|value| Located { value, at })
+        });
+        if let (Some(host), Some(path), Some(access)) = (&host, &path, &access) {
             whole = Some(Route {
                 host: host.value.clone(),
                 path: path.value.clone(),
-                access,
+                access: access.value,
                 place: context.report.place(&value.at),
             });
         }
     }
-    RouteDraft { host, path, whole }
+    RouteDraft { host, path, access, whole }
 }
 
 fn revisions(value: &Value<'_>, context: &mut Context) -> Option<Vec<Revision>> {

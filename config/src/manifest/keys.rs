@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, limits::shown_range, listener, storage};
+use super::{Limits, Rate, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -142,9 +142,9 @@ const KEYS: &[Key] = &[
     key("", "admin", "a mapping of `address` and `token`", Value(|| format!("{{ address: {} }}", listener::ADMIN_ADDRESS)), "the operator's own listener"),
     key("", "store", "a mapping of `kind` and `path`", Value(|| format!("{{ kind: sled, path: {} }}", storage::STORE_PATH)), "where sessions and workers' state live"),
     key("", "journal", "a mapping of `path`", Words("beside the sled path; in memory when the store is"), "where promises are kept, such as which deliveries are done"),
-    later("", "cache", "a mapping of `path`", "packs and compiled workers, kept over restarts"),
+    key("", "cache", "a mapping of `path`", Words("`cache` beside the sled path; none when the store is in memory"), "compiled workers, kept over restarts"),
     key("", "trust", "a mapping of `keys` and `unsigned`", Words("nothing is trusted: no pack runs"), "whose packs may run"),
-    key("", "identity", "a mapping of `by`", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
+    key("", "identity", "a mapping of `by` and the ways' settings", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
     key("", "tenants", "a mapping from tenant ids to tenants", Words("no tenants"), "the customers of the platform"),
     key("", "endpoints", "a list of endpoints", Words("no endpoints"), "provider instances, each at its host and path"),
     key("", "deployments", "a list of deployments", Words("no deployments"), "the tenants' uses of packs"),
@@ -154,7 +154,7 @@ const KEYS: &[Key] = &[
     key("listeners[]", "protocols", "a list of `h1`, `h2`", Value(|| "[h1, h2]".to_owned()), "the versions of HTTP that are spoken"),
     key("listeners[]", "trusted_proxies", "a list of IP addresses and networks, such as `10.0.0.0/8`", Words("no one"), "peers that may set `Forwarded` and `X-Forwarded-*`; from all others these are removed"),
     key("listeners[]", "strict_sni", "`true` or `false`, with `tls`", Value(|| "false".to_owned()), "refuse a TLS client that names no host or an unknown one; otherwise it gets the first certificate"),
-    later("listeners[]", "proxy_protocol", "`true` or `false`", "the PROXY protocol of trusted proxies"),
+    key("listeners[]", "proxy_protocol", "`true` or `false`, with `trusted_proxies`", Value(|| "false".to_owned()), "every connection begins with a PROXY header (version 1 or 2) that names the client; others than trusted proxies are closed"),
 
     key("listeners[].tls", "self_signed", "a list of host names and addresses, in environment `local`", Words("none"), "make a certificate for these names at start"),
     key("listeners[].tls", "certificates", "a list of `{ cert, key }`", Words("none"), "certificates from files; the first one answers clients that name no host or an unknown one"),
@@ -170,32 +170,52 @@ const KEYS: &[Key] = &[
     key("store", "path", "a path, from the manifest's folder, with `kind: sled`", Value(|| storage::STORE_PATH.to_owned()), "the sled database's folder"),
     later("store", "url", "a reference to a `redis://` URL", "a Redis server that several gateways share"),
     key("journal", "path", PATH, Required, "the journal's folder"),
+    key("cache", "path", PATH, Required, "the cache's folder; its owner alone may read it"),
 
     key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
     key("trust", "unsigned", "`allow`, in environment `local`", Words("unsigned packs are refused"), "run packs that nobody signed"),
 
-    key("identity", "by", "a list of `host`", Value(|| "[host]".to_owned()), "in which order the tenant is looked for"),
-    later("identity", "header", "a mapping", "the tenant from a trusted proxy's header"),
-    later("identity", "jwt", "a mapping", "the tenant from a verified token"),
-    later("identity", "env", "a mapping", "the tenant from the process's environment"),
+    key("identity", "by", "a list of `host`, `header`, `env`, `jwt`, each at most once", Value(|| "[host]".to_owned()), "in which order the tenant is looked for; the first way that finds one wins"),
+    key("identity", "env", "a mapping of `name`, with `env` among `by`", Words("the variable's own name"), "the tenant from the gateway's environment; it always finds one, so it is the last of `by`"),
+    key("identity", "jwt", "a mapping of `jwks` or `keys`, `issuer`, `audience`, `algorithms`, `claim`", Words("no tokens"), "callers' bearer tokens, for `jwt` among `by` and for routes with `access: jwt`"),
+    key("identity.env", "name", "the name of an environment variable", Value(|| identity::TENANT_VARIABLE.to_owned()), "which variable holds the tenant's id"),
+    key("identity.jwt", "jwks", "an `https://` URL (`http://` on a loopback address)", Words("none: then `keys`"), "where the issuer publishes its keys: a JWKS, or its OpenID metadata"),
+    key("identity.jwt", "keys", "a list of paths, from the manifest's folder", Words("none: then `jwks`"), "the issuer's public keys, SPKI PEM files of one key each"),
+    key("identity.jwt", "issuer", "a text", Required, "what `iss` must be, exactly"),
+    key("identity.jwt", "audience", "a text, or a list of at least one", Required, "what `aud` must be, or have in it, exactly"),
+    key("identity.jwt", "algorithms", "a list of `RS256`, `PS256`, `ES256`, `EdDSA`", Value(|| "[RS256]".to_owned()), "how tokens may be signed"),
+    key("identity.jwt", "claim", "a text", Value(|| identity::TENANT_CLAIM.to_owned()), "the claim that names the tenant, a text"),
 
-    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins"),
-    key("tenants.*", "accounts", "a mapping from providers to lists of account ids", Words("every account"), "provider accounts that belong to the tenant; deliveries of others are refused"),
-    later("tenants.*", "rate", "a mapping", "a limit on requests for each tenant"),
+    key("tenants.*", "hosts", "a list of at least one host: exact, `*.suffix` (one or more labels) or `*`, without a port", Required, "hosts that belong to the tenant; the most specific pattern of all tenants wins. Two tenants may have the same one where `identity` has another way than `host`"),
+    key("tenants.*", "accounts", "a mapping from providers to lists of account ids", Words("every account"), "provider accounts that belong to the tenant; deliveries of others are acknowledged and not run"),
+    key("tenants.*", "rate", "a mapping of `requests`, `per` and `burst`", Words("without a limit"), "how often the tenant's workers may be called, over all its endpoints and routes; beyond it 429"),
+
+    key("tenants.*.rate", "requests", COUNT, Required, "requests in the time, refilled evenly"),
+    key("tenants.*.rate", "per", DURATION, Within { value: || ShownDuration(Rate::PER).to_string(), range: || shown_range(&Rate::PER_RANGE, |d| ShownDuration(*d).to_string()) }, "the time"),
+    key("tenants.*.rate", "burst", COUNT, Within { value: || "requests".to_owned(), range: || shown_range(&Rate::REQUESTS_RANGE, ToString::to_string) }, "requests at once"),
 
     key("endpoints[]", "id", ID, Required, "its name, once among the endpoints"),
-    key("endpoints[]", "tenant", "the id of one of `tenants`", Required, "whose deliveries these are"),
+    key("endpoints[]", "tenant", "the id of one of `tenants`; left out where `deployment` is a mapping", Required, "whose deliveries these are"),
     key("endpoints[]", "team", ID, Words("none"), "the team within the tenant"),
-    key("endpoints[]", "provider", "`slack`, `telegram`, `teams-outgoing`, `webex`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `shopify`, `twilio`, `discord`, `standard-webhooks`, `zoom`, `linear` or `hmac`", Required, "which scheme verifies"),
-    key("endpoints[]", "host", HOST, Words("the tenant's hosts"), "a host of its own, within the tenant's"),
+    key("endpoints[]", "provider", "`slack`, `telegram`, `teams`, `teams-outgoing`, `webex`, `whatsapp`, `messenger`, `instagram`, `github`, `gitlab`, `gitea`, `bitbucket`, `stripe`, `paypal`, `shopify`, `twilio`, `discord`, `line`, `standard-webhooks`, `zoom`, `linear`, `sendgrid`, `hmac`, `http-signature`, `webhook` or `webchat`; or `timer`", Required, "which scheme verifies; a `timer` is called by nobody and ticks by itself: it has no `host`, `path`, `secrets`, `deliver`, `rate` and `allow_from`"),
+    key("endpoints[]", "host", HOST, Words("the tenant's hosts, or those of all its tenants"), "a host of its own, within the tenant's"),
     key("endpoints[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins"),
-    key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`", Required, "what runs"),
-    key("endpoints[]", "secrets", "a mapping of `signing` and `verify`", Required, "what verifies deliveries"),
+    key("endpoints[]", "deployment", "the id of one of the tenant's `deployments`, or a mapping from tenants to theirs", Required, "what runs; a mapping makes an endpoint that several tenants share, whose `accounts` with the provider choose"),
+    key("endpoints[]", "secrets", "a mapping of `signing` and `verify`", Required, "what verifies deliveries; `teams` and `paypal` publish their keys and need none"),
     key("endpoints[]", "options", "a mapping from options to texts, numbers, `true` or `false`", Words("the provider's own"), "what is not secret; `tollgate providers` lists each provider's"),
     key("endpoints[]", "deliver", "`respond`", Value(|| "respond".to_owned()), "when the provider is answered: with the worker's answer"),
-    later("endpoints[]", "rate", "a mapping", "a limit on requests for each endpoint"),
+    key("endpoints[]", "rate", "a mapping of `requests`, `per` and `burst`", Words("without a limit"), "how often it may be called; beyond it 429, before anything is verified"),
+    key("endpoints[]", "allow_from", "a list of IP addresses and networks, such as `192.0.2.0/24`", Words("everyone"), "who may call it, by the connection's address or a PROXY header's, never by `X-Forwarded-For`"),
 
-    key("endpoints[].secrets", "signing", "a list of references to secrets (`env://NAME`, `file://PATH`, or `{ ref, not_after }`), or one of them", Required, "verification keys, the newest first; each of them opens"),
+    key("endpoints[].rate", "requests", COUNT, Required, "requests in the time, refilled evenly"),
+    key("endpoints[].rate", "per", DURATION, Within { value: || ShownDuration(Rate::PER).to_string(), range: || shown_range(&Rate::PER_RANGE, |d| ShownDuration(*d).to_string()) }, "the time"),
+    key("endpoints[].rate", "burst", COUNT, Within { value: || "requests".to_owned(), range: || shown_range(&Rate::REQUESTS_RANGE, ToString::to_string) }, "requests at once"),
+
+    key("endpoints[].options", "cron", "`second minute hour day month weekday`, such as `0 */5 * * * *`; with five fields at second 0", Required, "of a `timer`: when it ticks"),
+    key("endpoints[].options", "timezone", "a name of the IANA time zone database, such as `Europe/Berlin`", Value(|| timer::ZONE.to_owned()), "of a `timer`: whose clock `cron` reads"),
+    key("endpoints[].options", "grace", DURATION, Within { value: || ShownDuration(timer::GRACE).to_string(), range: || shown_range(&timer::GRACE_RANGE, |d| ShownDuration(*d).to_string()) }, "of a `timer`: how late the newest tick that was missed still runs, after a restart or a jump of the clock; `0ms`: missed is missed"),
+
+    key("endpoints[].secrets", "signing", "a list of references to secrets (`env://NAME`, `file://PATH`, or `{ ref, not_after }`), or one of them", Required, "verification keys, the newest first; each of them opens; `teams` and `paypal` have none"),
     key("endpoints[].secrets", "verify", reference::ACCEPTED, Words("none: a handshake with a token is refused"), "the token that the provider shows in its handshake"),
     later("endpoints[].secrets", "token", "a reference", "the token for calls of the provider's API"),
     key("endpoints[].secrets.signing[]", "ref", reference::ACCEPTED, Required, "where the secret lies"),
@@ -213,7 +233,7 @@ const KEYS: &[Key] = &[
 
     key("deployments[].routes[]", "host", HOST, Required, "within the tenant's hosts"),
     key("deployments[].routes[]", "path", PREFIX, Required, "a prefix by whole segments; the longest wins, and it is not stripped"),
-    key("deployments[].routes[]", "access", "`public`", Required, "who may call: anyone; there is no default"),
+    key("deployments[].routes[]", "access", "`public` or `jwt`", Required, "who may call: anyone, or who has a token for this tenant, as `identity.jwt` says; there is no default"),
 
     key("deployments[].revisions[]", "id", ID, Required, "its name, once in the deployment"),
     key("deployments[].revisions[]", "pack", "the path of a `.gtpack` file, from the manifest's folder", Required, "what runs"),

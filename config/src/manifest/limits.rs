@@ -131,7 +131,8 @@ fn size(fields: &Fields<'_>, name: &str, default: ByteSize, range: &Range<ByteSi
     within(&value, size, range, why, ByteSize::to_string, context)
 }
 
-fn duration(
+/// A duration within a range, or its default.
+pub(super) fn duration(
     fields: &Fields<'_>,
     name: &str,
     default: Duration,
@@ -153,8 +154,13 @@ fn duration(
 
 fn count(fields: &Fields<'_>, name: &str, default: usize, range: &Range<u64>, why: &str, context: &mut Context) -> Option<usize> {
     let Some(value) = fields.get(name) else { return Some(default) };
+    number(&value, range, why, context).and_then(|count| usize::try_from(count).ok())
+}
+
+/// A whole number within a range.
+pub(super) fn number(value: &Value<'_>, range: &Range<u64>, why: &str, context: &mut Context) -> Option<u64> {
     let count = value.integer(context)?;
-    within(&value, count, range, why, u64::to_string, context).and_then(|count| usize::try_from(count).ok())
+    within(value, count, range, why, u64::to_string, context)
 }
 
 fn with_unit<T>(value: &Value<'_>, parse: impl Fn(&str) -> Result<T, UnitError>, context: &mut Context) -> Option<T> {

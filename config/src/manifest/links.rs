@@ -1,7 +1,7 @@
 //! What refers to what: ids, hosts and paths across the whole manifest.
 
 use super::{
-    Admin, Listener,
+    Admin, Listener, Provider,
     context::{Context, Located},
     deployment, endpoint,
     tenant::Tenants,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     TenantId,
     pattern::{HostMap, HostPattern, PathPrefix},
-    report::{At, hint, listed},
+    report::{At, hint, listed, shown},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -36,8 +36,16 @@ pub(super) fn addresses(listeners: &[Located<Listener>], admin: Option<&Located<
 }
 
 /// Checks all references between tenants, endpoints and deployments.
-pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployments: Option<&[deployment::Draft]>, context: &mut Context) {
-    let hosts = owners(tenants, context);
+///
+/// Tenants share hosts where something else than the host tells them apart.
+pub(super) fn check(
+    tenants: &Tenants,
+    shared_hosts: bool,
+    endpoints: &[endpoint::Draft],
+    deployments: Option<&[deployment::Draft]>,
+    context: &mut Context,
+) {
+    let hosts = owners(tenants, shared_hosts, context);
     let known: HashMap<&str, Known<'_>> = tenants
         .drafts
         .iter()
@@ -62,35 +70,48 @@ pub(super) fn check(tenants: &Tenants, endpoints: &[endpoint::Draft], deployment
         if let Some(id) = &endpoint.id {
             ids.see(id.value.as_str(), &id.at, context);
         }
-        links.tenant(endpoint.tenant.as_ref(), context);
-        if deployments.is_some() {
-            links.deployment(endpoint, &deployed, context);
+        for served in &endpoint.serves {
+            links.tenant(served.tenant.as_ref(), context);
+            if deployments.is_some() {
+                links.deployment(served, &deployed, context);
+            }
         }
-        if let (Some(host), Some(tenant)) = (&endpoint.host, &endpoint.tenant) {
+        if endpoint.shared {
+            links.accounts(endpoint, context);
+        }
+        if let Some(host) = &endpoint.host {
+            let tenants: Vec<_> = endpoint
+                .serves
+                .iter()
+                .filter_map(|served| Some(&served.tenant.as_ref()?.value))
+                .collect();
             if let Some(host) = host {
-                links.host(host, &tenant.value, context);
+                links.host(host, &tenants, context);
             }
             let host = host.as_ref().map(|host| &host.value);
-            once(&mut places, "endpoint", &tenant.value, host, endpoint.path.as_ref(), context);
+            for tenant in tenants {
+                once(&mut places, "endpoint", tenant, host, endpoint.path.as_ref(), context);
+            }
         }
     }
     for deployment in deployments.unwrap_or_default() {
         let Some(tenant) = &deployment.tenant else { continue };
         for route in &deployment.routes {
             let Some(host) = &route.host else { continue };
-            links.host(host, &tenant.value, context);
+            links.host(host, &[&tenant.value], context);
             once(&mut places, "route", &tenant.value, Some(&host.value), route.path.as_ref(), context);
         }
     }
 }
 
-/// Which tenant has which pattern; the same one twice is an error.
-fn owners<'t>(tenants: &'t Tenants, context: &mut Context) -> HostMap<Option<(&'t TenantId, usize)>> {
-    let mut hosts: HostMap<Option<(&TenantId, usize)>> = HostMap::default();
+/// Which tenants have which pattern, and by which line. Where hosts are not shared, the same one twice is an error.
+fn owners<'t>(tenants: &'t Tenants, shared: bool, context: &mut Context) -> HostMap<Vec<(&'t TenantId, usize)>> {
+    let mut hosts: HostMap<Vec<(&TenantId, usize)>> = HostMap::default();
     for tenant in &tenants.drafts {
         for host in &tenant.hosts {
-            let owner = hosts.entry(&host.value);
-            match owner {
+            let owners = hosts.entry(&host.value);
+            let own = owners.iter().find(|(owner, _)| **owner == tenant.id);
+            match own.or_else(|| owners.first().filter(|_| !shared)) {
                 Some((first, line)) if **first == tenant.id => {
                     let message = format!("host `{}` stands here twice, first in line {line}", host.value);
                     context.report.add(&host.at, message, None);
@@ -99,7 +120,7 @@ fn owners<'t>(tenants: &'t Tenants, context: &mut Context) -> HostMap<Option<(&'
                     let message = format!("host `{}` belongs to tenant `{first}` already, in line {line}", host.value);
                     context.report.add(&host.at, message, None);
                 }
-                None => *owner = Some((&tenant.id, host.at.line)),
+                None => owners.push((&tenant.id, host.at.line)),
             }
         }
     }
@@ -111,6 +132,7 @@ struct Known<'t> {
     hosts: &'t [Located<HostPattern>],
     /// Whether all of its hosts could be read.
     whole: bool,
+    accounts: Option<&'t [(Provider, Located<String>)]>,
 }
 
 impl<'t> Known<'t> {
@@ -118,6 +140,7 @@ impl<'t> Known<'t> {
         Self {
             hosts: &tenant.hosts,
             whole: !tenant.hosts_broken,
+            accounts: tenant.accounts.as_deref(),
         }
     }
 }
@@ -125,7 +148,7 @@ impl<'t> Known<'t> {
 struct Links<'t> {
     tenants: &'t Tenants,
     known: HashMap<&'t str, Known<'t>>,
-    hosts: HostMap<Option<(&'t TenantId, usize)>>,
+    hosts: HostMap<Vec<(&'t TenantId, usize)>>,
 }
 
 impl Links<'_> {
@@ -141,11 +164,11 @@ impl Links<'_> {
     }
 
     /// The deployment must exist and be the same tenant's.
-    fn deployment(&self, endpoint: &endpoint::Draft, deployed: &BTreeMap<&str, Option<&TenantId>>, context: &mut Context) {
-        let Some(Located { value, at }) = &endpoint.deployment else {
+    fn deployment(&self, served: &endpoint::Served, deployed: &BTreeMap<&str, Option<&TenantId>>, context: &mut Context) {
+        let Some(Located { value, at }) = &served.deployment else {
             return;
         };
-        match (deployed.get(value.as_str()), &endpoint.tenant) {
+        match (deployed.get(value.as_str()), &served.tenant) {
             (None, _) => {
                 let ids = deployed.keys().copied();
                 context
@@ -163,28 +186,84 @@ impl Links<'_> {
         }
     }
 
-    /// The host must lie within the tenant's hosts, and no other tenant's more specific host may have been carved out around it.
-    fn host(&self, host: &Located<HostPattern>, tenant: &TenantId, context: &mut Context) {
-        let Some(known) = self.known.get(tenant.as_str()) else { return };
-        let owner = self.hosts.covering(&host.value).find_map(Option::as_ref);
-        match owner {
-            Some((owner, _)) if *owner == tenant => {}
+    /// Accounts choose between the tenants of a shared endpoint: each tenant must have some, and no two the same one.
+    fn accounts(&self, endpoint: &endpoint::Draft, context: &mut Context) {
+        let Some(provider) = endpoint.provider else { return };
+        let name = provider.as_str();
+        if provider == Provider::Webchat {
+            if let Some(id) = &endpoint.id {
+                let help = "give each tenant an endpoint of its own".to_owned();
+                context
+                    .report
+                    .add(&id.at, "web chat has no accounts to choose a tenant by", Some(help));
+            }
+            return;
+        }
+        let mut owners: HashMap<&str, (&TenantId, usize)> = HashMap::new();
+        for tenant in endpoint.serves.iter().filter_map(|served| served.tenant.as_ref()) {
+            let Some(accounts) = self.known.get(tenant.value.as_str()).and_then(|known| known.accounts) else {
+                continue;
+            };
+            let own = || accounts.iter().filter(|(of, _)| *of == provider).map(|(_, account)| account);
+            if own().next().is_none() {
+                let message = format!(
+                    "tenant `{}` has no accounts with `{name}`, so no delivery would be its own",
+                    tenant.value
+                );
+                let help = format!("list them under `tenants.{}.accounts.{name}`", tenant.value);
+                context.report.add(&tenant.at, message, Some(help));
+            }
+            for account in own() {
+                match owners.get(account.value.as_str()) {
+                    Some((first, line)) if **first != tenant.value => {
+                        let message = format!(
+                            "account {} of `{name}` is tenant `{first}`'s too, in line {line}, and the endpoint in line {} serves both",
+                            shown(&account.value),
+                            tenant.at.line
+                        );
+                        context.report.add(&account.at, message, None);
+                    }
+                    Some(_) => {}
+                    None => {
+                        owners.insert(&account.value, (&tenant.value, account.at.line));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The host must lie within the hosts of one of these tenants, and no other tenant's more specific host may have been carved out around it.
+    fn host(&self, host: &Located<HostPattern>, tenants: &[&TenantId], context: &mut Context) {
+        let known: Vec<_> = tenants
+            .iter()
+            .filter_map(|tenant| Some((*tenant, self.known.get(tenant.as_str())?)))
+            .collect();
+        if known.is_empty() {
+            return;
+        }
+        let owners = self.hosts.covering(&host.value).find(|owners| !owners.is_empty());
+        let owners = owners.map(Vec::as_slice).unwrap_or_default();
+        match owners.first() {
+            _ if owners.iter().any(|(owner, _)| tenants.contains(owner)) => {}
             // An unreadable host of its own may be the one.
-            _ if !known.whole => {}
+            _ if known.iter().any(|(_, known)| !known.whole) => {}
             Some((owner, line)) => {
                 let message = format!("host `{}` belongs to tenant `{owner}`, by line {line}", host.value);
-                context.report.add(&host.at, message, Some(own_hosts(tenant, known)));
+                context.report.add(&host.at, message, Some(own_hosts(&known)));
             }
             None => {
                 let message = format!("host `{}` does not lie within its tenant's hosts", host.value);
-                context.report.add(&host.at, message, Some(own_hosts(tenant, known)));
+                context.report.add(&host.at, message, Some(own_hosts(&known)));
             }
         }
     }
 }
 
-fn own_hosts(tenant: &TenantId, known: &Known<'_>) -> String {
-    format!("tenant `{tenant}` has {}", listed(known.hosts.iter().map(|host| &host.value)))
+fn own_hosts(known: &[(&TenantId, &Known<'_>)]) -> String {
+    let each = known
+        .iter()
+        .map(|(tenant, known)| format!("tenant `{tenant}` has {}", listed(known.hosts.iter().map(|host| &host.value))));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Finds ids that stand twice.

@@ -34,6 +34,16 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Located<L
         Some(value) => nets(&value, context),
         None => Some(Vec::new()),
     };
+    let proxy_protocol = match fields.get("proxy_protocol") {
+        Some(value) => match value.boolean(context) {
+            Some(true) if trusted_proxies.as_ref().is_some_and(Vec::is_empty) => {
+                let help = "list the proxies: a header from anyone else is a lie".to_owned();
+                value.refuse_with("`proxy_protocol` needs `trusted_proxies`", help, context)
+            }
+            proxied => proxied,
+        },
+        None => Some(false),
+    };
     let strict_sni = match fields.get("strict_sni") {
         Some(value) => match value.boolean(context) {
             Some(true) if fields.get("tls").is_none() => value.refuse_with("`strict_sni` needs `tls`", None, context),
@@ -47,6 +57,7 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Located<L
             tls: certificates?,
             protocols: protocols?,
             trusted_proxies: trusted_proxies?,
+            proxy_protocol: proxy_protocol?,
             strict_sni: strict_sni?,
             place: context.report.place(&value.at),
         },
@@ -58,7 +69,8 @@ fn socket(value: &Value<'_>, context: &mut Context) -> Option<SocketAddr> {
     value.parse(|text| text.parse::<SocketAddr>().map_err(|_| "no IP address and port"), context)
 }
 
-fn nets(value: &Value<'_>, context: &mut Context) -> Option<Vec<IpNet>> {
+/// Networks.
+pub(super) fn nets(value: &Value<'_>, context: &mut Context) -> Option<Vec<IpNet>> {
     let items = value.list(context)?;
     let nets: Vec<_> = items.iter().map(|item| item.parse(IpNet::parse, context)).collect();
     nets.into_iter().collect()

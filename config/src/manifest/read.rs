@@ -1,6 +1,6 @@
 //! From a file or a text to an [`Environment`].
 
-use super::{Environment, context::Context, deployment, endpoint, links, listener, storage, tenant, value::Value};
+use super::{Environment, context::Context, deployment, endpoint, identity, links, listener, storage, tenant, value::Value};
 use crate::{
     EnvId, ManifestErrors,
     report::{At, Report, shown},
@@ -113,14 +113,18 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
     let admin = listener::admin(fields.get("admin"), context);
     let store = storage::store(fields.get("store"), context);
     let journal = storage::journal(fields.get("journal"), store.as_ref(), context);
+    let cache = storage::cache(fields.get("cache"), store.as_ref(), context);
     let trust = storage::trust(fields.get("trust"), context);
-    let identity = tenant::identity(fields.get("identity"), context);
+    let identity = identity::read(fields.get("identity"), context);
     let tenants = tenant::read(fields.get("tenants"), context);
     let endpoints = endpoint::read(fields.get("endpoints"), context);
     let deployments = deployment::read(fields.get("deployments"), context);
     links::addresses(listeners.as_deref().unwrap_or_default(), admin.as_ref(), context);
-    links::check(&tenants, endpoints.as_deref().unwrap_or_default(), deployments.as_deref(), context);
+    identity.check(listeners.as_deref(), endpoints.as_deref(), deployments.as_deref(), context);
+    let endpoints_read = endpoints.as_deref().unwrap_or_default();
+    links::check(&tenants, identity.shares_hosts(), endpoints_read, deployments.as_deref(), context);
     schema?;
+    let (endpoints, timers) = endpoint::whole(endpoints?)?;
     Some(Environment {
         id: id?,
         root: context.root.clone(),
@@ -128,10 +132,12 @@ fn top(value: &Value<'_>, context: &mut Context) -> Option<Environment> {
         admin: admin?.value,
         store: store?,
         journal: journal?,
+        cache: cache?,
         trust: trust?,
-        identity: identity?,
+        identity: identity.whole()?,
         tenants: tenants.whole()?,
-        endpoints: endpoints?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
+        endpoints,
+        timers,
         deployments: deployments?.into_iter().map(|draft| draft.whole).collect::<Option<_>>()?,
     })
 }

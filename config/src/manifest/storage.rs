@@ -1,4 +1,4 @@
-//! `store`, `journal` and `trust`: what lies on disk, and whose packs may run.
+//! `store`, `journal`, `cache` and `trust`: what lies on disk, and whose packs may run.
 
 use super::{Journal, Store, Trust, context::Context, value::Value};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 pub const STORE_PATH: &str = ".tollgate/store";
 /// The journal's folder beside the store's.
 pub const JOURNAL_NAME: &str = "journal";
+
+/// The cache's folder beside the store's.
+pub const CACHE_NAME: &str = "cache";
 
 /// Reads `store`.
 pub(super) fn store(value: Option<Value<'_>>, context: &mut Context) -> Option<Store> {
@@ -71,6 +74,22 @@ fn beside(store: &Path) -> PathBuf {
     } else {
         journal
     }
+}
+
+/// Reads `cache`; where it is not said, it lies beside the store. A store in memory leaves nothing on disk, and neither does its cache.
+pub(super) fn cache(value: Option<Value<'_>>, store: Option<&Store>, context: &mut Context) -> Option<Option<PathBuf>> {
+    let Some(value) = value else {
+        return Some(match store? {
+            Store::Memory => None,
+            Store::Sled(path) => Some(path.with_file_name(CACHE_NAME)),
+        });
+    };
+    let path = value.fields("cache", context)?.need("path", context)?;
+    let folder = path.path(context)?;
+    if matches!(store, Some(Store::Sled(taken)) if *taken == folder) {
+        return path.refuse_with("the store has this folder already", "use another".to_owned(), context);
+    }
+    Some(Some(folder))
 }
 
 /// Reads `trust`.

@@ -1,45 +1,13 @@
-//! `identity` and `tenants`.
+//! `tenants`.
 
 use super::{
-    Identity, IdentityBy, Provider, Tenant,
+    Provider, Tenant,
     context::{Context, Located},
+    rate,
     value::Value,
 };
 use crate::{TenantId, pattern::HostPattern};
 use std::collections::BTreeMap;
-
-/// Ways to find the tenant that the design names and this build does not have.
-const LATER: [&str; 3] = ["header", "jwt", "env"];
-
-/// Reads `identity`.
-pub(super) fn identity(value: Option<Value<'_>>, context: &mut Context) -> Option<Identity> {
-    let Some(value) = value else { return Some(by_host()) };
-    let fields = value.fields("identity", context)?;
-    let Some(by) = fields.get("by") else { return Some(by_host()) };
-    let by = by.some(context, |item, context| {
-        // A way with settings of its own is a mapping of one key, as `{ jwt: … }`.
-        if item.is_map() {
-            for (name, way) in item.entries("`host`", context)? {
-                let known = LATER.contains(&name.value);
-                let message = if known {
-                    format!("identity `{}` is not built yet", name.value)
-                } else {
-                    "found a mapping".to_owned()
-                };
-                way.refuse::<()>(message, context);
-            }
-            return None;
-        }
-        item.word("identity", &[("host", IdentityBy::Host)], &LATER, context)
-    })?;
-    Some(Identity { by })
-}
-
-fn by_host() -> Identity {
-    Identity {
-        by: vec![IdentityBy::Host],
-    }
-}
 
 /// What could be read of the tenants.
 #[derive(Debug, Default)]
@@ -56,6 +24,8 @@ pub(super) struct Draft {
     pub(super) hosts: Vec<Located<HostPattern>>,
     /// Some of its hosts are unreadable.
     pub(super) hosts_broken: bool,
+    /// Its accounts, each at its place; `None` when they are unreadable.
+    pub(super) accounts: Option<Vec<(Provider, Located<String>)>>,
     whole: Option<Tenant>,
 }
 
@@ -94,6 +64,7 @@ fn tenant(id: TenantId, name: &Located<&str>, value: &Value<'_>, context: &mut C
         id: id.clone(),
         hosts: Vec::new(),
         hosts_broken: true,
+        accounts: None,
         whole: None,
     };
     let Some(fields) = value.fields("tenants.*", context) else {
@@ -110,22 +81,31 @@ fn tenant(id: TenantId, name: &Located<&str>, value: &Value<'_>, context: &mut C
         });
         draft.hosts_broken = whole.is_none();
     }
-    let accounts = match fields.get("accounts") {
+    draft.accounts = match fields.get("accounts") {
         Some(value) => accounts(&value, context),
-        None => Some(BTreeMap::new()),
+        None => Some(Vec::new()),
     };
-    if let (Some(accounts), false) = (accounts, draft.hosts_broken) {
+    let rate = match fields.get("rate") {
+        Some(value) => rate::read(&value, "tenants.*.rate", context).map(Some),
+        None => Some(None),
+    };
+    if let (Some(own), Some(rate), false) = (&draft.accounts, rate, draft.hosts_broken) {
+        let mut accounts: BTreeMap<Provider, Vec<String>> = BTreeMap::new();
+        for (provider, account) in own {
+            accounts.entry(*provider).or_default().push(account.value.clone());
+        }
         draft.whole = Some(Tenant {
             id,
             hosts: draft.hosts.iter().map(|host| host.value.clone()).collect(),
             accounts,
+            rate,
             place: context.report.place(&name.at),
         });
     }
     draft
 }
 
-fn accounts(value: &Value<'_>, context: &mut Context) -> Option<BTreeMap<Provider, Vec<String>>> {
+fn accounts(value: &Value<'_>, context: &mut Context) -> Option<Vec<(Provider, Located<String>)>> {
     let entries = value.entries("a list of at least one account id", context)?;
     let accounts: Vec<_> = entries
         .into_iter()
@@ -133,10 +113,17 @@ fn accounts(value: &Value<'_>, context: &mut Context) -> Option<BTreeMap<Provide
             let provider = super::endpoint::provider(&name, context);
             let ids = ids.some(context, |item, context| match item.text(context)? {
                 "" => item.refuse_with("an account id must not be empty", None, context),
-                text => Some(text.to_owned()),
+                text => Some(Located {
+                    value: text.to_owned(),
+                    at: item.at.clone(),
+                }),
             });
-            Some((provider?, ids?))
+            let provider = provider?;
+            Some(ids?.into_iter().map(move |id| (provider, id)))
         })
         .collect();
-    accounts.into_iter().collect()
+    accounts
+        .into_iter()
+        .collect::<Option<Vec<_>>>()
+        .map(|all| all.into_iter().flatten().collect())
 }

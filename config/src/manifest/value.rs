@@ -118,6 +118,11 @@ impl<'n> Value<'n> {
         matches!(self.node.kind, Kind::Map(_))
     }
 
+    /// Whether it is this word.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, .. } if text.as_ref() == word)
+    }
+
     /// Whether it is a list.
     pub(super) fn is_list(&self) -> bool {
         matches!(self.node.kind, Kind::List(_))

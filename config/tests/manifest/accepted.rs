@@ -2,7 +2,7 @@ use crate::{EXAMPLE, HEAD, parse};
 use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 use tollgate_config::{
     ByteSize, EnvId, Environment, SecretRef,
-    manifest::{Access, Deliver, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Store, Tls},
+    manifest::{Access, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, Tls},
     pattern::HostPattern,
 };
 
@@ -33,8 +33,8 @@ fn the_documents_example_means_what_it_says() {
     assert_eq!(tenant.accounts[&Provider::Slack], ["T024BE7LD"]);
     let endpoint = &environment.endpoints[0];
     assert_eq!(
-        (endpoint.id.as_str(), endpoint.path.as_str(), endpoint.deployment.as_str()),
-        ("acme-slack", "/slack/events", "support")
+        (endpoint.id.as_str(), endpoint.path.as_str(), serves(endpoint)),
+        ("acme-slack", "/slack/events", "acme: support".to_owned())
     );
     assert_eq!(
         (endpoint.provider, endpoint.deliver, &endpoint.host),
@@ -113,6 +113,23 @@ fn limits_are_read_in_their_units() {
         (deployment.limits, deployment.revisions[0].pack.as_path()),
         (expected, Path::new("/p"))
     );
+}
+
+#[test]
+fn providers_that_publish_their_keys_need_no_secrets() {
+    for (provider, secrets) in [
+        ("teams", ""),
+        ("paypal", ""),
+        ("teams", ", secrets: { verify: env://V }"),
+        ("paypal", ", secrets: {}"),
+    ] {
+        let text = format!(
+            "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: {provider}, path: /, deployment: d{secrets} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}] }}]"
+        );
+        let endpoint = parse(&text).unwrap().endpoints.remove(0);
+        assert!(endpoint.signing.is_empty(), "{provider} {secrets}");
+        assert_eq!(endpoint.verify.is_some(), secrets.contains("verify"), "{provider} {secrets}");
+    }
 }
 
 #[test]
@@ -201,4 +218,72 @@ fn two_thousand_deployments_fit() {
     }
     assert!(text.len() < 1 << 20);
     assert_eq!(parse(&text).unwrap().deployments.len(), 2_000);
+}
+
+#[test]
+fn a_timer_stands_among_the_endpoints_and_has_its_defaults() {
+    let timers = format!(
+        "{HEAD}tenants: {{ acme: {{ hosts: [acme.com] }} }}
+endpoints:
+- {{ id: plain, tenant: acme, provider: timer, deployment: d, options: {{ cron: '*/15 * * * * *' }} }}
+- {{ id: full, tenant: acme, team: night, provider: timer, deployment: d, options: {{ cron: '0 5 * * *', timezone: Europe/Berlin, grace: 0ms }} }}
+deployments: [{{ id: d, tenant: acme, revisions: [{{ id: r, pack: p }}] }}]
+"
+    );
+    let environment = parse(&timers).unwrap();
+    assert!(environment.endpoints.is_empty());
+    let [plain, full] = environment.timers.as_slice() else {
+        panic!("two timers")
+    };
+    let of = |timer: &tollgate_config::manifest::Timer| {
+        (
+            timer.schedule.cron().to_owned(),
+            timer.schedule.timezone().to_owned(),
+            timer.grace,
+            timer.team.is_some(),
+        )
+    };
+    assert_eq!(of(plain), ("*/15 * * * * *".into(), "UTC".into(), Duration::from_secs(600), false));
+    assert_eq!(of(full), ("0 5 * * *".into(), "Europe/Berlin".into(), Duration::ZERO, true));
+}
+
+/// Tenants with their deployments, as `acme: support`.
+fn serves(endpoint: &Endpoint) -> String {
+    let each = endpoint.serves.each().map(|(tenant, deployment)| format!("{tenant}: {deployment}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn an_endpoint_is_shared_by_a_mapping() {
+    let text = format!(
+        "{HEAD}tenants:\n  acme: {{ hosts: [acme.com], accounts: {{ slack: [T1] }} }}\n  beta: {{ hosts: [\"*.beta.com\"], accounts: {{ slack: [T2], github: [T1] }} }}\n\
+         endpoints:\n- {{ id: s, provider: slack, path: /s, deployment: {{ acme: a, beta: b }}, secrets: {{ signing: env://S }} }}\n\
+         - {{ id: h, provider: slack, host: in.beta.com, path: /h, deployment: {{ acme: a, beta: b }}, secrets: {{ signing: env://S }} }}\n\
+         deployments:\n- {{ id: a, tenant: acme, revisions: [{{ id: r, pack: p }}] }}\n- {{ id: b, tenant: beta, revisions: [{{ id: r, pack: p }}] }}\n"
+    );
+    let environment = parse(&text).unwrap();
+    for endpoint in &environment.endpoints {
+        assert!(matches!(endpoint.serves, Serves::Shared(_)), "{}", endpoint.id);
+        assert_eq!(serves(endpoint), "acme: a, beta: b", "{}", endpoint.id);
+    }
+}
+
+#[test]
+fn rates_and_networks_have_their_defaults() {
+    let endpoint = |more: &str| {
+        let text = format!(
+            "{HEAD}tenants: {{ acme: {{ hosts: [acme.com] }} }}\n\
+             endpoints: [{{ id: e, tenant: acme, provider: slack, path: /s, deployment: a, secrets: {{ signing: env://S }}{more} }}]\n\
+             deployments: [{{ id: a, tenant: acme, revisions: [{{ id: r, pack: p }}] }}]\n"
+        );
+        parse(&text).unwrap().endpoints.remove(0)
+    };
+    let none = endpoint("");
+    assert_eq!((none.rate, none.allow_from.len()), (None, 0));
+    let some = endpoint(", rate: { requests: 30, per: 1m }, allow_from: [192.0.2.0/24]");
+    let rate = some.rate.unwrap();
+    assert_eq!((rate.requests.get(), rate.burst.get()), (30, 30));
+    assert_eq!((rate.per, rate.interval()), (Duration::from_secs(60), Duration::from_secs(2)));
+    assert!(some.allow_from[0].contains([192, 0, 2, 9].into()));
+    assert_eq!(endpoint(", rate: { requests: 1, burst: 7 }").rate.unwrap().burst.get(), 7);
 }

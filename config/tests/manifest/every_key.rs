@@ -10,18 +10,27 @@ fn everything() -> Value {
         "schema": "tollgate.environment/v1",
         "environment": "local",
         "listeners": [
-            { "address": "127.0.0.1:0", "protocols": ["h1"], "trusted_proxies": ["10.0.0.0/8"], "strict_sni": false, "tls": { "self_signed": ["localhost"] } },
+            { "address": "127.0.0.1:0", "protocols": ["h1"], "trusted_proxies": ["10.0.0.0/8"], "proxy_protocol": true, "strict_sni": false, "tls": { "self_signed": ["localhost"] } },
             { "address": "127.0.0.1:0", "tls": { "certificates": [{ "cert": "a.pem", "key": "a.key" }] } },
         ],
         "admin": { "address": "127.0.0.1:0", "token": "env://TOKEN" },
         "store": { "kind": "sled", "path": "store" },
         "journal": { "path": "journal" },
+        "cache": { "path": "cache" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
-        "identity": { "by": ["host"] },
-        "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] } } },
+        "identity": {
+            "by": ["host", "header", "jwt", "env"],
+            "env": { "name": "TENANT" },
+            "jwt": { "jwks": "https://issuer/keys", "issuer": "i", "audience": "a", "algorithms": ["ES256"], "claim": "c" },
+        },
+        "tenants": { "acme": { "hosts": ["localhost"], "accounts": { "slack": ["T1"] }, "rate": { "requests": 100, "per": "1s", "burst": 200 } } },
         "endpoints": [{
             "id": "e", "tenant": "acme", "team": "t", "provider": "slack", "host": "localhost", "path": "/slack", "deployment": "d",
             "secrets": { "signing": [{ "ref": "env://SECRET", "not_after": "2030-01-01T00:00:00Z" }], "verify": "env://VERIFY" }, "options": { "raw": true }, "deliver": "respond",
+            "rate": { "requests": 10, "per": "1m", "burst": 1 }, "allow_from": ["192.0.2.0/24", "::1"],
+        }, {
+            "id": "t", "tenant": "acme", "provider": "timer", "deployment": "d",
+            "options": { "cron": "0 5 * * *", "timezone": "Europe/Berlin", "grace": "1h" },
         }],
         "deployments": [{
             "id": "d", "tenant": "acme", "routes": [{ "host": "localhost", "path": "/", "access": "public" }],
@@ -29,6 +38,17 @@ fn everything() -> Value {
             "limits": { "memory": "64MiB", "cpu": "50ms", "wall": "10s", "concurrency": 1, "queue": 1, "queue_wait": "1s", "body": "1MiB" },
         }],
     })
+}
+
+/// The same, with this key in it: these two exclude each other.
+fn everything_with(key: &Key) -> Value {
+    let mut manifest = everything();
+    if key.path() == "identity.jwt.keys" {
+        let jwt = manifest["identity"]["jwt"].as_object_mut().unwrap();
+        jwt.remove("jwks");
+        jwt.insert("keys".to_owned(), json!(["issuer.pub"]));
+    }
+    manifest
 }
 
 /// The section that holds the key, and its path in errors. Of several items of a list, the one that has the key.
@@ -60,7 +80,7 @@ fn section<'v>(value: &'v mut Value, steps: &[&str], name: &str, path: String) -
 
 /// The manifest with one key changed, and that key's path. `None` takes it away.
 fn with(key: &Key, change: Option<Value>) -> (String, String) {
-    let mut manifest = everything();
+    let mut manifest = everything_with(key);
     let steps: Vec<_> = key.section.split('.').filter(|step| !step.is_empty()).collect();
     let Some((section, path)) = section(&mut manifest, &steps, key.name, String::new()) else {
         panic!("{} has no place", key.path())
@@ -86,7 +106,7 @@ fn all_of_them_together_are_accepted() {
 #[test]
 fn each_built_key_is_read() {
     for key in keys::all().iter().filter(|key| key.built) {
-        let mut manifest = everything();
+        let mut manifest = everything_with(key);
         let steps: Vec<_> = key.section.split('.').filter(|step| !step.is_empty()).collect();
         let holds = section(&mut manifest, &steps, key.name, String::new()).is_some_and(|(section, _)| section.get(key.name).is_some());
         assert!(holds, "{} stands in no manifest here", key.path());

@@ -120,6 +120,11 @@ pub struct Metadata {
     pub event: Option<String>,
     /// Whether a bot sent it, perhaps the app itself: answering it unseen makes a loop.
     pub bot: bool,
+    /// Which flow a webhook is for, where the endpoint's path says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flow_id: Option<String>,
+    /// Whether the event's name in a header that nothing signs is not one of such a body: somebody may have changed it on a recorded request.
+    pub event_mismatch: bool,
 }
 
 /// Kinds of activities, the same for every provider.

@@ -33,6 +33,15 @@ impl<'a> Object<'a> {
         self.0.iter().rev().find(|(member, _)| member == name).map(|(_, value)| *value)
     }
 
+    /// A member that stands exactly once, as it was written.
+    pub(crate) fn once(&self, name: &str) -> Option<&'a RawValue> {
+        let mut found = self.0.iter().filter(|(member, _)| member == name);
+        match (found.next(), found.next()) {
+            (Some((_, value)), None) => Some(value),
+            _ => None,
+        }
+    }
+
     /// A member that is a string.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.raw(name).and_then(text)

@@ -1,6 +1,7 @@
 //! What opens an endpoint: its live secrets.
 
-use std::fmt;
+use crate::{certificate::Certificate, jwt::KeySet};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use zeroize::Zeroizing;
 
 /// Seconds since 1970-01-01T00:00:00Z.
@@ -56,6 +57,10 @@ pub struct Keys {
     pub signing: Vec<Key>,
     /// The token that the provider's handshake must show, where it has one.
     pub verify: Option<Key>,
+    /// The keys that the provider's issuer of tokens has published, where they are known.
+    pub issued: Option<Arc<KeySet>>,
+    /// Certificates by the exact URL that they were fetched from; chain and name have been checked.
+    pub certificates: Arc<BTreeMap<String, Certificate>>,
 }
 
 impl Keys {
@@ -80,7 +85,7 @@ mod tests {
         assert!(Key::new(b"hunter2".to_vec(), None).unwrap().is_live(UnixTime(i64::MAX)));
         assert_eq!(
             format!("{:?}", Keys::signed_by(vec![key])),
-            "Keys { signing: [[redacted]], verify: None }"
+            "Keys { signing: [[redacted]], verify: None, issued: None, certificates: {} }"
         );
         for blank in ["", " ", "\r\n\t"] {
             assert_eq!(Key::new(blank.into(), None).err(), Some(BlankKey));

@@ -5,22 +5,26 @@
 //!
 //! In reading order: [`open`](open()) (the order of the checks), [`scheme`] (an endpoint's provider with its checked options), [`keys`],
 //! [`refusal`], [`provider`] (the trait, the registry, one file for each provider), [`verified`], [`activity`] (the canonical form),
-//! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction) and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
+//! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction), [`jwt`] (tokens, for providers and for callers), [`certificate`] and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
 //! and `mac` check headers, times and signatures; `json` and `form` read bodies; `entity`, `session` and `mark` derive what an activity needs.
 #![forbid(unsafe_code)]
 
 pub mod activity;
+pub mod certificate;
 mod clock;
+mod der;
 mod entity;
 mod field;
 mod form;
 mod json;
+pub mod jwt;
 pub mod keys;
 mod mac;
 mod mark;
 mod moment;
 pub mod open;
 pub mod provider;
+mod public_key;
 pub mod recorded;
 pub mod refusal;
 pub mod replay;
@@ -32,6 +36,6 @@ pub mod verified;
 pub use activity::Activity;
 pub use keys::{Key, Keys, UnixTime};
 pub use open::{Answer, Deliveries, DropReason, Dropped, Opened, Request, open, verify};
-pub use refusal::{Reason, Refusal};
+pub use refusal::{Reason, Refusal, Wanted};
 pub use scheme::Scheme;
 pub use verified::Verified;

@@ -1,6 +1,10 @@
 //! The constant-time parts: what proves that a request came from who holds the key.
 
-use crate::{Key, Keys, Reason, Refusal, UnixTime};
+use crate::{
+    Key, Keys, Reason, Refusal, UnixTime,
+    certificate::Certificate,
+    jwt::{Algorithm, Token},
+};
 use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, Mac};
@@ -8,14 +12,26 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-/// That a signature fitted one of the endpoint's live keys. Only [`any_live_key`] makes one, and [`crate::Verified`] needs one.
+/// That a signature fitted one of the endpoint's live keys, or one that the provider publishes. Only this module makes one, and
+/// [`crate::Verified`] needs one.
 #[derive(Debug)]
 pub(crate) struct Proof {
     matched_key: usize,
 }
 
 impl Proof {
-    /// Which of the endpoint's keys it was, from 0.
+    /// That the provider's issuer signed this token.
+    pub(crate) fn of_token(_token: &Token) -> Self {
+        Self { matched_key: 0 }
+    }
+
+    /// That the holder of a certificate, on one of its days, signed this text with RSA and SHA-256.
+    pub(crate) fn of_certificate(certificate: &Certificate, now: UnixTime, text: &[u8], signature: &[u8]) -> Option<Self> {
+        let fits = certificate.is_valid(now) && certificate.key().verify(Algorithm::Rs256, text, signature);
+        fits.then_some(Self { matched_key: 0 })
+    }
+
+    /// Which of the endpoint's keys it was, from 0; 0 where the provider publishes them.
     pub(crate) fn matched_key(&self) -> usize {
         self.matched_key
     }
@@ -98,7 +114,13 @@ pub(crate) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Exactly `N` bytes in canonical base64: padded, no blanks, spare bits zero.
 pub(crate) fn base64<const N: usize>(text: &str) -> Option<[u8; N]> {
-    BASE64.decode(text.as_bytes()).ok()?.try_into().ok()
+    base64_bytes(text)?.try_into().ok()
+}
+
+/// Any number of bytes in canonical base64. The decoder alone takes padded pieces one after the other, and so more than one spelling.
+pub(crate) fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    let bytes = BASE64.decode(text.as_bytes()).ok()?;
+    (BASE64.encode(&bytes) == text).then_some(bytes)
 }
 
 /// `prefix` and then 64 lower-case hexadecimal digits, as the provider writes them; anything else is not its signature.
@@ -164,7 +186,16 @@ mod tests {
     #[test]
     fn base64_and_tokens_are_exact() {
         assert_eq!(base64::<4>("AQIDBA=="), Some([1, 2, 3, 4]));
-        for bad in ["AQIDBA", "AQIDBA=", "AQIDBB==", "AQID BA==", "AQIDBAU=", "AQIDBA==\n", ""] {
+        for bad in [
+            "AQIDBA",
+            "AQIDBA=",
+            "AQIDBB==",
+            "AQID BA==",
+            "AQIDBAU=",
+            "AQI=AwQ=",
+            "AQIDBA==\n",
+            "",
+        ] {
             assert_eq!(base64::<4>(bad), None, "{bad:?}");
         }
         assert!(same_token(b"token", b"token"));

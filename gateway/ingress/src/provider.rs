@@ -3,6 +3,7 @@
 //! A new provider is a file beside these with an `Opener`, and a line in `opener`. Its [`Facts`] are the table that the documents and
 //! `tollgate providers` are made from.
 
+mod batch;
 mod bitbucket;
 mod body_mac;
 mod discord;
@@ -12,16 +13,28 @@ mod gitea;
 mod github;
 mod gitlab;
 mod hmac;
+mod http_signature;
+mod instagram;
+mod line;
 mod linear;
+mod messenger;
+mod meta;
+mod paypal;
+mod sendgrid;
 mod shopify;
 mod slack;
 mod standard_webhooks;
 mod stripe;
+pub mod table;
+mod teams;
 mod teams_outgoing;
 mod telegram;
 mod timed_mac;
 mod twilio;
+pub mod webchat;
 mod webex;
+mod webhook;
+mod whatsapp;
 mod zoom;
 
 use crate::{
@@ -91,6 +104,11 @@ pub(crate) trait Opener: Sync {
         Ok(None)
     }
 
+    /// The same, where the form of a key follows from the options.
+    fn check_key_for(&self, key: &Key, _scheme: &Scheme) -> Result<Option<&'static str>, KeyError> {
+        self.check_key(key)
+    }
+
     /// What is wrong with options that are fine one by one.
     fn check_options(&self, _scheme: &Scheme) -> Vec<OptionError> {
         Vec::new()
@@ -99,6 +117,11 @@ pub(crate) trait Opener: Sync {
     /// What a known body is when the endpoint does not say it.
     fn same_body(&self, _scheme: &Scheme) -> SameBody {
         self.facts().same_body
+    }
+
+    /// Where its issuer of tokens publishes its keys.
+    fn jwks_url<'a>(&self, _scheme: &'a Scheme) -> Option<&'a str> {
+        None
     }
 
     /// A small real payload.
@@ -119,31 +142,45 @@ pub(crate) struct Arrival<'a> {
     pub(crate) now: UnixTime,
 }
 
+pub(crate) use paypal::SEED_URL as PAYPAL_SEED_URL;
+
 /// Most providers call with nothing else; `static` because a method is no constant to the compiler.
 static POST: [Method; 1] = [Method::POST];
 
 /// Meta's challenge is a GET, and so is what Twilio may be told to send.
 static GET_AND_POST: [Method; 2] = [Method::GET, Method::POST];
 
+pub(crate) use webhook::CHECK;
+
 /// The registry.
 pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
     match provider {
         Provider::Slack => &slack::Slack,
         Provider::Telegram => &telegram::Telegram,
+        Provider::Teams => &teams::Teams,
         Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
         Provider::Webex => &webex::Webex,
+        Provider::Whatsapp => &whatsapp::Whatsapp,
+        Provider::Messenger => &messenger::Messenger,
+        Provider::Instagram => &instagram::Instagram,
         Provider::Github => &github::Github,
         Provider::Gitlab => &gitlab::Gitlab,
         Provider::Gitea => &gitea::Gitea,
         Provider::Bitbucket => &bitbucket::Bitbucket,
         Provider::Stripe => &stripe::Stripe,
+        Provider::Paypal => &paypal::Paypal,
         Provider::Shopify => &shopify::Shopify,
         Provider::Twilio => &twilio::Twilio,
         Provider::Discord => &discord::Discord,
+        Provider::Line => &line::Line,
         Provider::StandardWebhooks => &standard_webhooks::StandardWebhooks,
         Provider::Zoom => &zoom::Zoom,
         Provider::Linear => &linear::Linear,
+        Provider::Sendgrid => &sendgrid::Sendgrid,
         Provider::Hmac => &hmac::Hmac,
+        Provider::HttpSignature => &http_signature::HttpSignature,
+        Provider::Webhook => &webhook::Webhook,
+        Provider::Webchat => &webchat::Webchat,
     }
 }
 

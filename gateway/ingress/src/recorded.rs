@@ -82,9 +82,9 @@ impl Recorded {
         })
     }
 
-    /// What a signed payload would be, posted to `/`.
+    /// What a signed payload would be, posted to `/hook`.
     pub fn made(signed: &Signed) -> Self {
-        let target = "/".to_owned();
+        let target = "/hook".to_owned();
         Self {
             method: Method::POST,
             path_and_query: target.clone(),

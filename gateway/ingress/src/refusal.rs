@@ -25,6 +25,10 @@ pub enum Reason {
     AlgorithmNotAllowed,
     /// No live key. 401.
     NoLiveKey,
+    /// Everything but the signature is as it must be, and the key or certificate for that is not known (yet). 401.
+    UnknownKey,
+    /// The key may not speak for what the request says it is. 401.
+    NotEndorsed,
     /// A handshake with a wrong token, or at an endpoint that has none. 403.
     BadHandshake,
     /// A header of the scheme stands twice. 400.
@@ -37,7 +41,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::MissingSignature,
         Self::BadSignature,
         Self::MissingTimestamp,
@@ -49,6 +53,8 @@ impl Reason {
         Self::UnauthenticatedBody,
         Self::AlgorithmNotAllowed,
         Self::NoLiveKey,
+        Self::UnknownKey,
+        Self::NotEndorsed,
         Self::BadHandshake,
         Self::DuplicateHeader,
         Self::UnsupportedEncoding,
@@ -69,6 +75,8 @@ impl Reason {
             Self::UnauthenticatedBody => "unauthenticated_body",
             Self::AlgorithmNotAllowed => "algorithm_not_allowed",
             Self::NoLiveKey => "no_live_key",
+            Self::UnknownKey => "unknown_key",
+            Self::NotEndorsed => "not_endorsed",
             Self::BadHandshake => "bad_handshake",
             Self::DuplicateHeader => "duplicate_header",
             Self::UnsupportedEncoding => "unsupported_encoding",
@@ -90,13 +98,57 @@ pub struct Refusal {
     pub reason: Reason,
     /// For the log: what was found, never a secret nor an expected signature.
     pub detail: String,
+    /// What would let the request be opened, if it were fetched and added to the keys. Only with [`Reason::UnknownKey`].
+    pub wants: Option<Wanted>,
+    /// Whether the provider's protocol calls every unverified request forbidden (403), not unauthorized (401).
+    pub forbidden: bool,
+}
+
+/// What a provider publishes and we do not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// A key of an issuer of tokens; [`crate::Scheme::jwks_url`] says where it publishes them.
+    Key {
+        /// The issuer, one that the endpoint takes.
+        issuer: String,
+        /// The key's name, where the token has one.
+        kid: Option<String>,
+    },
+    /// A certificate at a URL, whose host is one that the provider is known for.
+    Certificate {
+        /// The exact URL.
+        url: String,
+    },
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+    /// For this reason.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self {
             reason,
             detail: detail.into(),
+            wants: None,
+            forbidden: false,
+        }
+    }
+
+    /// Not verified, for want of a key.
+    pub(crate) fn wanting(wanted: Wanted) -> Self {
+        let detail = match &wanted {
+            Wanted::Key { issuer, kid } => format!("no key {} of {issuer}", kid.as_deref().unwrap_or("without a name")),
+            Wanted::Certificate { url } => format!("no certificate of {url}"),
+        };
+        Self {
+            wants: Some(wanted),
+            ..Self::new(Reason::UnknownKey, detail)
+        }
+    }
+
+    /// The same, where the provider's protocol answers 403 to what is not verified.
+    pub(crate) fn forbidden(self) -> Self {
+        Self {
+            forbidden: !self.reason.is_verified(),
+            ..self
         }
     }
 

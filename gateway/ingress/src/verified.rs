@@ -24,6 +24,7 @@ pub struct Verified {
     raw: Bytes,
     content_type: Option<String>,
     matched_key: usize,
+    single_use: bool,
 }
 
 /// An event's id as its provider gives it.
@@ -71,7 +72,28 @@ impl Verified {
             raw,
             content_type: field::optional(arrival.request.headers, http::header::CONTENT_TYPE.as_str()).map(str::to_owned),
             matched_key: arrival.proof.matched_key(),
+            single_use: false,
         })
+    }
+
+    /// The same event, its id being a proof that opens once.
+    pub(crate) fn used_once(self) -> Self {
+        Self { single_use: true, ..self }
+    }
+
+    /// The same event, of another provider's endpoint, whose check it passed.
+    pub(crate) fn of(self, provider: Provider) -> Self {
+        Self { provider, ..self }
+    }
+
+    /// The same event, whose body says nothing of what it is.
+    pub(crate) fn without_body_mark(self) -> Self {
+        Self { body_mark: None, ..self }
+    }
+
+    /// Whether the id mark is that of a single-use proof (a nonce): a second one is no duplicate to be acknowledged, but a replay, 401.
+    pub fn is_single_use(&self) -> bool {
+        self.single_use
     }
 
     /// The provider's id of the event, as `tollgate-event-id` shows it: visible ASCII, the rest percent-escaped.
@@ -92,6 +114,11 @@ impl Verified {
     /// The provider's account (workspace, phone number id), from signed fields.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
+    }
+
+    /// What the session hangs on: conversation (or what stands for it) and user, as the provider writes them; empty where there is no user.
+    pub fn session_ids(&self) -> (&str, &str) {
+        (&self.draft.anchor, self.draft.user.as_deref().unwrap_or_default())
     }
 
     /// The provider's bytes: the body, or the one item of it that this event is.

@@ -18,11 +18,20 @@ use tollgate_config::{
     Place, TenantId,
     manifest::{OptionValue, Provider, Scalar},
 };
-use tollgate_ingress::{Key, Keys, Scheme, UnixTime, provider::facts, recorded::Recorded};
+use tollgate_ingress::{
+    Key, Keys, Scheme, UnixTime, certificate::CHAIN_LIMIT, certificate::Certificate, jwt::JWKS_LIMIT, jwt::KeySet, provider::facts,
+    recorded::Recorded,
+};
 use verdict::Verdict;
 
 /// The option that says which URL the provider calls.
 const PUBLIC_URL: &str = "public_url";
+
+/// The header that names a certificate, for the one provider that signs with certificates.
+const CERTIFICATE_URL: &str = "paypal-cert-url";
+
+/// What stands before the reference of a handshake's token.
+const VERIFY: &str = "verify=";
 
 /// Largest recorded request: a body of the largest limit that a manifest may sensibly have, with its head.
 const MAX_RECORDED: u64 = 32 << 20;
@@ -33,7 +42,7 @@ pub struct Explain {
     /// Who sent it: one of `tollgate providers`
     #[arg(long, value_name = "P", overrides_with = "provider")]
     provider: String,
-    /// A live secret, `env://NAME` or `file://PATH`; several while rotating, the newest first
+    /// A live secret, `env://NAME` or `file://PATH`; several while rotating, the newest first. With `verify=`, the token of the handshake
     #[arg(long, value_name = "[verify=]REF")]
     secret: Vec<String>,
     /// The time that it arrived, in seconds since 1970; now, when not given
@@ -42,10 +51,10 @@ pub struct Explain {
     /// The URL that the provider calls, for those that sign it
     #[arg(long, value_name = "PUBLIC-URL", overrides_with = "url")]
     url: Option<String>,
-    /// Keys of a provider that signs with tokens
+    /// Published keys (JWKS) of a provider that signs with tokens
     #[arg(long, value_name = "FILE")]
     jwks: Vec<PathBuf>,
-    /// Certificates of a provider that signs with them
+    /// The published certificate (PEM, the leaf first); its chain and name are not checked here
     #[arg(long, value_name = "FILE")]
     cert: Vec<PathBuf>,
     /// Whose activity it would be
@@ -67,26 +76,45 @@ impl Explain {
         let scheme = scheme(provider, &self.set, self.url.as_deref())?;
         let keys = keys(provider, &self.secret)?;
         let now = self.now.map_or_else(now, UnixTime);
-        let bytes = read(&self.request)?;
+        let bytes = read(&self.request, MAX_RECORDED)?;
         let request = Recorded::parse(&bytes).map_err(|error| Failure::new("request", format!("{}: {error}", self.request.display())))?;
         match keys {
-            Some(keys) => Verdict::of(&scheme, &request.request(), &keys, now).outcome(&tenant),
+            Some(keys) => {
+                let keys = self.published(keys, &request)?;
+                Verdict::of(&scheme, &request.request(), &keys, now).outcome(&tenant)
+            }
             None => Verdict::blank_secret().outcome(&tenant),
         }
     }
 
+    /// The keys, with what the provider publishes. Several files count together: sets of keys, or the certificates of one chain.
+    fn published(&self, mut keys: Keys, request: &Recorded) -> Result<Keys, Failure> {
+        if !self.jwks.is_empty() {
+            let sets = self.jwks.iter().map(|path| {
+                let set = KeySet::parse(&read(path, JWKS_LIMIT as u64)?);
+                set.map_err(|error| Failure::new("jwks", format!("{}: {error}", path.display())))
+            });
+            keys.issued = Some(Arc::new(KeySet::joined(sets.collect::<Result<Vec<_>, _>>()?)));
+        }
+        if let Some(first) = self.cert.first() {
+            let files: Result<Vec<_>, _> = self.cert.iter().map(|path| read(path, CHAIN_LIMIT as u64)).collect();
+            let certificate = Certificate::from_pem(&files?.join(&b'\n'));
+            let certificate = certificate.map_err(|error| Failure::new("cert", format!("{}: {error}", first.display())))?;
+            // It stands for the one that the request names; whether that name is one of the provider's is still checked.
+            let url = request.request().headers.get(CERTIFICATE_URL).and_then(|url| url.to_str().ok());
+            keys.certificates = Arc::new(url.map(|url| (url.to_owned(), certificate)).into_iter().collect());
+        }
+        Ok(keys)
+    }
+
     /// A flag that this provider has no use for would be passed over in silence. `--url` is harmless: it speaks of the request.
     fn refuse_foreign_flags(&self, provider: Provider) -> Result<(), Failure> {
-        let provider = provider.as_str();
-        if !self.jwks.is_empty() {
-            return Err(Failure::usage(format!(
-                "--jwks: {provider} does not sign with tokens, and providers that do are not built yet"
-            )));
+        let name = provider.as_str();
+        if !self.jwks.is_empty() && provider != Provider::Teams {
+            return Err(Failure::usage(format!("--jwks: {name} does not sign with tokens")));
         }
-        if !self.cert.is_empty() {
-            return Err(Failure::usage(format!(
-                "--cert: {provider} does not sign with certificates, and providers that do are not built yet"
-            )));
+        if !self.cert.is_empty() && provider != Provider::Paypal {
+            return Err(Failure::usage(format!("--cert: {name} does not sign with certificates")));
         }
         match &self.url {
             Some(url) if !is_public_url(url) => Err(Failure::usage("--url takes an absolute URL, `https://host/path`")),
@@ -134,31 +162,40 @@ fn is_public_url(url: &str) -> bool {
     parsed.is_ok_and(|uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some_and(|host| !host.is_empty()))
 }
 
-/// Live keys, or `None` when one is blank: with a blank key anyone could sign.
+/// Live keys and the handshake's token, or `None` when one is blank: with a blank key anyone could sign.
 fn keys(provider: Provider, references: &[String]) -> Result<Option<Keys>, Failure> {
-    if references.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} needs --secret REF, the signing secret",
-            provider.as_str()
-        )));
-    }
-    let mut signing = Vec::with_capacity(references.len());
+    let name = provider.as_str();
+    let mut keys = Keys::default();
     for text in references {
-        if text.starts_with("verify=") {
+        let (verify, reference) = match text.strip_prefix(VERIFY) {
+            Some(reference) => (true, reference),
+            None => (false, text.as_str()),
+        };
+        if verify && facts(provider).verify.is_none() {
+            return Err(Failure::usage(format!("--secret verify=…: {name} has no handshake token")));
+        }
+        if !verify && !provider.needs_signing() {
             return Err(Failure::usage(format!(
-                "--secret verify=…: {} has no handshake token",
-                provider.as_str()
+                "--secret: {name} has no signing secret: it publishes its keys"
             )));
         }
-        match reference::read("--secret", &reference::parse("--secret", text)?)? {
-            Secret::Present(secret) => match Key::new(secret.to_vec(), None) {
-                Ok(key) => signing.push(key),
-                Err(_) => return Ok(None),
-            },
+        let secret = match reference::read("--secret", &reference::parse("--secret", reference)?)? {
+            Secret::Present(secret) => secret,
             Secret::Blank => return Ok(None),
+        };
+        let Ok(key) = Key::new(secret.to_vec(), None) else {
+            return Ok(None);
+        };
+        if !verify {
+            keys.signing.push(key);
+        } else if keys.verify.replace(key).is_some() {
+            return Err(Failure::usage("--secret verify=…: an endpoint has one handshake token"));
         }
     }
-    Ok(Some(Keys::signed_by(signing)))
+    if keys.signing.is_empty() && keys.verify.is_none() && provider.needs_signing() {
+        return Err(Failure::usage(format!("{name} needs --secret REF, the signing secret")));
+    }
+    Ok(Some(keys))
 }
 
 /// `--set OPTION=VALUE`, with values as the manifest has them.
@@ -187,17 +224,14 @@ fn place() -> Place {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     let failed = |error| Failure::file("read", path, &error);
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_RECORDED + 1).read_to_end(&mut bytes))
+        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
-    if bytes.len() as u64 > MAX_RECORDED {
-        return Err(Failure::new(
-            "request",
-            format!("{}: more than {MAX_RECORDED} bytes", path.display()),
-        ));
+    if bytes.len() as u64 > limit {
+        return Err(Failure::new("request", format!("{}: more than {limit} bytes", path.display())));
     }
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! `tollgate pack`: signed archives of workers.
 
 use super::report::{Failure, Outcome};
+use crate::gateway::load;
 use bytes::Bytes;
 use serde::Serialize;
 use std::{
@@ -10,7 +11,10 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-use tollgate_packs::{Digest, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, new_project, open, sign};
+use tollgate_host::{Compiler, Job};
+use tollgate_packs::{
+    Digest, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign,
+};
 
 /// A pack's mode, less the umask: it is no secret.
 const PACK_MODE: u32 = 0o666;
@@ -213,7 +217,8 @@ fn verify(file: &Path, keys: &[PathBuf]) -> Result<Outcome, Failure> {
 }
 
 fn show(file: &Path) -> Result<Outcome, Failure> {
-    let found = inspect(&read(file)?).map_err(|error| told(file, &error))?;
+    let bytes = Bytes::from(read(file)?);
+    let found = inspect(&bytes).map_err(|error| told(file, &error))?;
     let manifest = &found.manifest;
     let mut lines = vec![
         format!(
@@ -234,7 +239,47 @@ fn show(file: &Path) -> Result<Outcome, Failure> {
             .map(|component| format!("component {} {} {}", component.id, component.version, component.world)),
     );
     lines.extend(found.files.iter().map(|file| format!("{:>10}  {}", file.size, file.path)));
-    Outcome::new(&found, lines.join("\n"))
+    let snapshot = snapshot(&bytes);
+    lines.push(match &snapshot {
+        Snapshot { state: "taken", .. } => "a snapshot of the worker can be taken".to_owned(),
+        Snapshot { why, .. } => format!("no snapshot of the worker: {}", why.as_deref().unwrap_or_default()),
+    });
+    let internal = |error: serde_json::Error| Failure::new("internal", error.to_string());
+    let mut told = serde_json::to_value(&found).map_err(internal)?;
+    if let Some(told) = told.as_object_mut() {
+        told.insert("snapshot".to_owned(), serde_json::to_value(&snapshot).map_err(internal)?);
+    }
+    Outcome::new(&told, lines.join("\n"))
+}
+
+/// Whether the gateway would begin each call at a snapshot of the worker.
+#[derive(Serialize)]
+struct Snapshot {
+    state: &'static str,
+    why: Option<String>,
+}
+
+/// Tries it: compiles the worker and runs its warm-up, both in a process of their own and in a sandbox, as the gateway does.
+fn snapshot(pack: &Bytes) -> Snapshot {
+    let refused = |code, why: String| Snapshot {
+        state: code,
+        why: Some(why),
+    };
+    let (component, warm_up) = match worker(pack) {
+        Ok(worker) => worker,
+        Err(error) => return refused("unknown", error.to_string()),
+    };
+    let job = Job {
+        component,
+        warm_up: load::warm_up(warm_up),
+    };
+    match Compiler::this_program().run(&job) {
+        Ok(compiled) => match compiled.snapshot {
+            Ok(()) => Snapshot { state: "taken", why: None },
+            Err(refusal) => refused(refusal.code(), refusal.to_string()),
+        },
+        Err(error) => refused("unknown", error.to_string()),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

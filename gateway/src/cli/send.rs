@@ -28,7 +28,7 @@ pub struct Send {
     /// Where to; `localhost` and names under it are this machine
     #[arg(long, value_name = "URL")]
     url: String,
-    /// The signing secret, `env://NAME` or `file://PATH`
+    /// The signing secret, `env://NAME` or `file://PATH`; a private RSA key (PEM) for `teams` and `paypal`
     #[arg(long, value_name = "REF")]
     secret: String,
     /// What to send; a small real payload of the provider, when not given
@@ -146,6 +146,7 @@ fn fresh_id(provider: Provider) -> String {
         // A number of fifteen digits: within 2^53, and never one that Telegram has given out.
         Provider::Telegram => (100_000_000_000_000 + random.as_u128() % 900_000_000_000_000).to_string(),
         Provider::Stripe => format!("evt_{}", random.simple()),
+        Provider::Paypal => format!("WH-{}", random.simple()),
         _ => random.simple().to_string(),
     }
 }

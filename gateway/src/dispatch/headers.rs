@@ -1,5 +1,6 @@
 //! Which of a caller's headers a worker sees.
 
+use crate::{edge::head::Head, identity::X_GREENTIC_TENANT, listen::Peer, request_id::RequestId, respond::X_REQUEST_ID};
 use http::{HeaderMap, HeaderName, header};
 
 /// What the gateway says to workers.
@@ -19,7 +20,7 @@ pub(crate) const REVISION: HeaderName = HeaderName::from_static("tollgate-revisi
 /// How often this delivery has been tried, from 1.
 pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("tollgate-attempt");
 
-/// Only the gateway says these.
+/// Only the gateway says what begins so.
 const OURS: &str = "tollgate-";
 
 /// RFC 9110 7.6.1: about one connection, never to be passed on; with `Host`, which the authority of the URI says, and `Expect`, which is answered here.
@@ -37,8 +38,15 @@ const HOP_BY_HOP: [HeaderName; 11] = [
     header::HOST,
 ];
 
+/// A head as workers may see it, with the request's id. What is verified is verified before this.
+pub(crate) fn prepare(mut head: Head, peer: &Peer, id: &RequestId) -> Head {
+    scrub(&mut head.headers, peer.trusted);
+    head.headers.insert(X_REQUEST_ID, id.header());
+    head
+}
+
 /// Removes what is not the caller's to say: hop-by-hop headers, those that `Connection` names, `tollgate-*`, and from peers that
-/// are no trusted proxies `Forwarded` and `X-Forwarded-*`.
+/// are no trusted proxies `Forwarded`, `X-Forwarded-*` and `X-Greentic-Tenant`.
 pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
     if headers.contains_key(header::CONNECTION) {
         let named: Vec<HeaderName> = headers
@@ -61,12 +69,17 @@ pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
     let foreign = |name: &HeaderName| {
         // A worker that makes variables of headers, as CGI does, cannot tell `_` from `-`.
         let name = name.as_str().replace('_', "-");
-        name.starts_with(OURS) || name == "http2-settings" || !trusted && (name == "forwarded" || name.starts_with("x-forwarded-"))
+        name.starts_with(OURS) || name == "http2-settings" || !trusted && is_a_proxys(&name)
     };
     let forged: Vec<HeaderName> = headers.keys().filter(|name| foreign(name)).cloned().collect();
     for name in forged {
         headers.remove(name);
     }
+}
+
+/// Whether only a trusted proxy says this.
+fn is_a_proxys(name: &str) -> bool {
+    name == "forwarded" || name.starts_with("x-forwarded-") || name == X_GREENTIC_TENANT.as_str()
 }
 
 /// Whether a field is for the worker, so that no connection option removes it: what frames and types the body, who the caller is, where it came from,
@@ -84,7 +97,7 @@ fn is_for_the_end(name: &HeaderName) -> bool {
         "tracestate",
         "x-request-id",
     ];
-    NAMES.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-")
+    NAMES.contains(&name.as_str()) || is_a_proxys(name.as_str())
 }
 
 /// Removes from an answer what is about the worker's own connection, which there is none of.
@@ -110,7 +123,10 @@ mod tests {
         let seen = |trusted: bool| {
             let mut headers: HeaderMap = [
                 ("host", "a"),
-                ("connection", "close, X-Hop, content-length, X-Forwarded-For, traceparent"),
+                (
+                    "connection",
+                    "close, X-Hop, content-length, X-Forwarded-For, traceparent, X-Greentic-Tenant",
+                ),
                 ("x-hop", "1"),
                 ("content-length", "3"),
                 ("te", "trailers"),
@@ -122,6 +138,8 @@ mod tests {
                 ("tollgate-anything", "evil"),
                 ("tollgate_tenant", "evil"),
                 ("x_forwarded_host", "evil"),
+                ("x-greentic-tenant", "acme"),
+                ("x_greentic_tenant", "evil"),
                 ("traceparent", "00"),
                 ("forwarded", "for=1.2.3.4"),
                 ("x-forwarded-for", "1.2.3.4"),
@@ -144,8 +162,10 @@ mod tests {
                 "forwarded",
                 "traceparent",
                 "x-forwarded-for",
+                "x-greentic-tenant",
                 "x-kept",
-                "x_forwarded_host"
+                "x_forwarded_host",
+                "x_greentic_tenant"
             ]
         );
     }

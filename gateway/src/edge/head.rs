@@ -4,7 +4,7 @@ use super::{
     authority::{self, Target},
     body::Inbound,
 };
-use crate::{access::Entry, listen::Peer, respond::Refused, snapshot::Snapshot, tasks::Tasks};
+use crate::{access::Entry, identity::Said, listen::Peer, respond::Refused, snapshot::Snapshot, tasks::Tasks};
 use http::{
     HeaderMap, HeaderName, Method, Request, Version,
     header::{HOST, HeaderValue},
@@ -26,7 +26,7 @@ pub(crate) const MAX_FIELD_BYTES: usize = 32 * 1024;
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// A head that keeps all limits and names one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Head {
     /// The method; never CONNECT.
     pub(crate) method: Method,
@@ -51,9 +51,10 @@ pub(crate) struct Rejected {
 
 impl Rejected {
     /// Charges the endpoint at the request's host and path, if these can be read.
-    pub(crate) fn charge(&self, snapshot: &Snapshot, entry: &mut Entry) {
+    pub(crate) fn charge(&self, snapshot: &Snapshot, peer: &Peer, entry: &mut Entry) {
+        let said = Said::by(&self.parts.headers, peer.trusted);
         if let Ok(target) = target(&self.parts)
-            && let Some(endpoint) = snapshot.routes.endpoint(target.host.as_str(), self.parts.uri.path())
+            && let Some(endpoint) = snapshot.routes.endpoint(target.host.as_str(), self.parts.uri.path(), said)
         {
             entry.charged_to(endpoint);
         }

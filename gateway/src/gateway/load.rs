@@ -3,23 +3,27 @@
 use crate::{
     dispatch::id_value,
     egress::{Client, Egress},
-    identity::TenantHosts,
-    metrics::Metrics,
+    gate::Gate,
+    identity::{Identity, token::Tokens},
+    rate::Scope,
     route::Table,
     secrets::Secrets,
-    snapshot::{Deployment, Endpoint, Loaded, Route, Snapshot, State},
+    snapshot::{Deployment, Endpoint, Loaded, Owner, Owners, Route, Snapshot, State},
+    timer::Timer,
+    webchat::Desk,
 };
 use http::{HeaderValue, Method};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tollgate_config::{
-    DeploymentId, Environment, TenantCtx,
-    manifest::{self, Revision},
+    ByteSize, DeploymentId, Environment, TenantCtx,
+    manifest::{self, Revision, Serves},
 };
-use tollgate_host::{Host, Outbound, RevisionSpec, Secrets as Granted};
-use tollgate_ingress::Scheme;
+use tollgate_host::{Host, Outbound, RevisionSpec, Secrets as Granted, WarmUp, WarmUpRequest};
+use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::{
     Pack, Signer, Trust, TrustedKey,
     file::{self, FileError},
+    warm_up::Request,
 };
 
 /// Loads every weighted revision, one after the other (compiling one uses all cores), and builds the snapshot. Takes seconds of CPU: call
@@ -30,9 +34,10 @@ use tollgate_packs::{
 pub(crate) fn snapshot(
     environment: &Environment,
     mut secrets: Secrets,
+    (identity, tokens): (Identity, Option<Tokens>),
     keys: &[TrustedKey],
     host: &Host,
-    metrics: &Metrics,
+    gate: &Gate,
     client: &Arc<Client>,
 ) -> Result<Snapshot, prometheus::Error> {
     let trust = Trust {
@@ -46,36 +51,31 @@ pub(crate) fn snapshot(
             let secrets = Arc::new(secrets.granted.remove(&plan.id).unwrap_or_default());
             let outbound = Arc::new(Egress::new(client.clone(), plan, secrets.clone()));
             let grants = Grants { secrets, outbound };
-            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, &grants)))
+            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, gate, &grants)))
         })
         .collect();
-    let mut routes = Table::new(hosts(environment));
+    let mut routes = Table::new(identity);
     for plan in &environment.endpoints {
         // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
-        let (Some(deployment), Ok(scheme)) = (deployments.get(&plan.deployment), Scheme::new(plan.provider, &plan.options)) else {
+        let (Some(owners), Ok(scheme)) = (owners(environment, plan, &deployments), Scheme::new(plan.provider, &plan.options)) else {
             tracing::error!(endpoint = %plan.id, "the endpoint has no deployment or wrong options, and is not served");
             continue;
         };
         let keys = secrets.keys.remove(&plan.id).unwrap_or_default();
         let endpoint = Endpoint {
             id: plan.id.clone(),
-            tenant: TenantCtx {
-                team_id: plan.team.clone(),
-                ..deployment.tenant.clone()
-            },
             provider: plan.provider,
-            accounts: environment
-                .tenants
-                .get(&plan.tenant)
-                .and_then(|tenant| tenant.accounts.get(&plan.provider))
-                .cloned(),
+            batches: facts(plan.provider).batches,
+            rate: plan.rate.map(|rate| gate.rates.of(Scope::Endpoint(plan.id.clone()), rate)),
+            allow_from: plan.allow_from.clone(),
             allow: allow(scheme.methods()),
-            body_limit: scheme.body_limit().min(deployment.limits.body).get(),
+            body_limit: scheme.body_limit().min(largest(&owners)).get(),
             horizon: scheme.horizon(),
-            counters: metrics.endpoint(&plan.id, keys.signing.len())?,
+            webchat: Desk::of(&scheme, &plan.path, &owners),
+            counters: gate.metrics.endpoint(&plan.id, keys.signing.len())?,
             scheme,
             keys,
-            deployment: deployment.clone(),
+            owners,
         };
         routes.add_endpoint(plan.host.as_ref(), &plan.path, Arc::new(endpoint));
     }
@@ -92,10 +92,32 @@ pub(crate) fn snapshot(
             );
         }
     }
+    let mut timers = Vec::new();
+    for plan in &environment.timers {
+        // The manifest's reader refuses a timer without its deployment.
+        let Some(deployment) = deployments.get(&plan.deployment) else {
+            continue;
+        };
+        timers.push(Arc::new(Timer {
+            id: plan.id.clone(),
+            owner: Owner {
+                tenant: TenantCtx {
+                    team_id: plan.team.clone(),
+                    ..deployment.tenant.clone()
+                },
+                deployment: deployment.clone(),
+            },
+            schedule: plan.schedule.clone(),
+            grace: plan.grace,
+            counters: gate.metrics.timer(&plan.id)?,
+        }));
+    }
     let in_order = environment.deployments.iter().filter_map(|plan| deployments.get(&plan.id).cloned());
     Ok(Snapshot {
         routes,
+        tokens,
         deployments: in_order.collect(),
+        timers,
         complete: true,
     })
 }
@@ -106,14 +128,36 @@ struct Grants {
     outbound: Arc<dyn Outbound>,
 }
 
-fn hosts(environment: &Environment) -> TenantHosts {
-    let mut hosts = TenantHosts::default();
-    for tenant in environment.tenants.values() {
-        for pattern in &tenant.hosts {
-            hosts.add(pattern, &tenant.id);
-        }
+/// Whose deliveries an endpoint takes; `None` when a deployment of it is missing.
+fn owners(environment: &Environment, plan: &manifest::Endpoint, deployments: &BTreeMap<DeploymentId, Arc<Deployment>>) -> Option<Owners> {
+    let each = plan.serves.each().map(|(tenant, deployment)| {
+        let deployment = deployments.get(deployment)?.clone();
+        let tenant_ctx = TenantCtx {
+            team_id: plan.team.clone(),
+            ..deployment.tenant.clone()
+        };
+        let accounts = environment
+            .tenants
+            .get(tenant)
+            .and_then(|tenant| tenant.accounts.get(&plan.provider));
+        let owner = Owner {
+            tenant: tenant_ctx,
+            deployment,
+        };
+        Some((owner, accounts.map(Vec::as_slice)))
+    });
+    let mut each = each.collect::<Option<Vec<_>>>()?;
+    match plan.serves {
+        Serves::One { .. } => each.pop().map(|(owner, accounts)| Owners::one(owner, accounts)),
+        Serves::Shared(_) => Some(Owners::shared(
+            each.into_iter().map(|(owner, accounts)| (owner, accounts.unwrap_or_default())),
+        )),
     }
-    hosts
+}
+
+fn largest(owners: &Owners) -> ByteSize {
+    let limits = owners.all().iter().map(|owner| owner.deployment.limits.body);
+    limits.max().unwrap_or(ByteSize::bytes(0))
 }
 
 fn allow(methods: &[Method]) -> HeaderValue {
@@ -121,7 +165,14 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Trust<'_>, host: &Host, grants: &Grants) -> Deployment {
+fn deployment(
+    environment: &Environment,
+    plan: &manifest::Deployment,
+    trust: Trust<'_>,
+    host: &Host,
+    gate: &Gate,
+    grants: &Grants,
+) -> Deployment {
     let tenant = TenantCtx {
         tenant_id: plan.tenant.clone(),
         env_id: environment.id.clone(),
@@ -147,6 +198,11 @@ fn deployment(environment: &Environment, plan: &manifest::Deployment, trust: Tru
         id: plan.id.clone(),
         tenant_header: id_value(tenant.tenant_id.as_str()),
         environment_header: id_value(tenant.env_id.as_str()),
+        rate: environment
+            .tenants
+            .get(&plan.tenant)
+            .and_then(|tenant| tenant.rate)
+            .map(|rate| gate.rates.of(Scope::Tenant(plan.tenant.clone()), rate)),
         tenant,
         limits: plan.limits,
         state,
@@ -175,18 +231,39 @@ fn load(
         revision: revision.id.clone(),
         state_version: revision.id.as_str().to_owned(),
         component: pack.component,
+        warm_up: warm_up(pack.warm_up),
         limits: plan.limits,
         config: plan.config.clone(),
         secrets: grants.secrets.clone(),
         outbound: Some(grants.outbound.clone()),
     };
     let loaded = host.load(spec).map_err(|error| error.to_string())?;
-    tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, "the revision is ready");
+    match loaded.snapshot() {
+        Ok(()) => {
+            tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, snapshot = "taken", "the revision is ready")
+        }
+        Err(why) => {
+            tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, snapshot = why.code(), %why, "the revision is ready, without a snapshot");
+        }
+    }
     Ok(Loaded {
         id: revision.id.clone(),
         digest: pack.digest.to_string(),
         header: id_value(revision.id.as_str()),
         revision: loaded,
+    })
+}
+
+/// What a pack declares, else what the host finds right.
+pub(crate) fn warm_up(declared: Option<Vec<Request>>) -> WarmUp {
+    declared.map_or_else(WarmUp::default, |requests| {
+        let requests = requests.into_iter().map(|request| WarmUpRequest {
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: request.body,
+        });
+        WarmUp(requests.collect())
     })
 }
 

@@ -1,7 +1,7 @@
 //! One connection's life: which HTTP, its limits, its deadlines, its end.
 
 use super::{
-    Peer, Terms,
+    Caller, Peer, Terms,
     bare::{Named, Quiet},
     stall::Stall,
 };
@@ -13,7 +13,6 @@ use hyper_util::{
 };
 use std::{
     collections::BTreeSet,
-    net::SocketAddr,
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -119,24 +118,25 @@ impl Activity {
 }
 
 /// Serves a connection without TLS: HTTP/1.1, or HTTP/2 by prior knowledge.
-pub(crate) async fn plain(stream: TcpStream, address: SocketAddr, trusted: bool, terms: &Terms, gate: &Arc<Gate>) {
+pub(crate) async fn plain(stream: TcpStream, caller: Caller, terms: &Terms, gate: &Arc<Gate>) {
     let version = match (terms.speaks(Protocol::H1), terms.speaks(Protocol::H2)) {
         (true, true) => Version::Either,
         (false, true) => Version::H2,
         _ => Version::H1,
     };
     serve(stream, version, gate, |activity| Peer {
-        address,
+        address: caller.address,
+        proxy: caller.proxy,
         tls: false,
         server_name: None,
-        trusted,
+        trusted: caller.trusted,
         activity,
     })
     .await;
 }
 
 /// Serves a connection with TLS: the protocol that ALPN chose, HTTP/1.1 when it chose none.
-pub(crate) async fn encrypted(stream: TlsStream<TcpStream>, address: SocketAddr, trusted: bool, terms: &Terms, gate: &Arc<Gate>) {
+pub(crate) async fn encrypted(stream: TlsStream<TcpStream>, caller: Caller, terms: &Terms, gate: &Arc<Gate>) {
     let (_, session) = stream.get_ref();
     let version = match session.alpn_protocol() {
         Some(b"h2") => Version::H2,
@@ -146,10 +146,11 @@ pub(crate) async fn encrypted(stream: TlsStream<TcpStream>, address: SocketAddr,
     };
     let server_name = session.server_name().map(|name| Host::parse(name).ok());
     serve(stream, version, gate, |activity| Peer {
-        address,
+        address: caller.address,
+        proxy: caller.proxy,
         tls: true,
         server_name,
-        trusted,
+        trusted: caller.trusted,
         activity,
     })
     .await;

@@ -1,6 +1,6 @@
 //! Bind and accept. Nothing is awaited between two accepts but the accept itself.
 
-use super::{Terms, serve, tls};
+use super::{Caller, Terms, proxy, serve, tls};
 use crate::{gate::Gate, metrics::Metrics};
 use std::{
     collections::HashMap,
@@ -60,9 +60,19 @@ pub(crate) async fn accept(listener: TcpListener, terms: Arc<Terms>, gate: Arc<G
             }
         };
         let trusted = terms.trusts(address.ip());
+        if terms.proxied && !trusted {
+            // Whoever comes here past the proxy would name any client it likes.
+            gate.metrics.connection_refused("untrusted_proxy");
+            continue;
+        }
         match caps.take(address.ip(), trusted) {
             Ok(place) => {
-                let connection = connection(stream, address, trusted, terms.clone(), gate.clone(), place);
+                let caller = Caller {
+                    address,
+                    trusted,
+                    proxy: None,
+                };
+                let connection = connection(stream, caller, terms.clone(), gate.clone(), place);
                 gate.tasks.spawn("connection", connection);
             }
             // Closed without a word: to say anything would cost what the cap saves.
@@ -79,24 +89,50 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, trusted: bool, terms: Arc<Terms>, gate: Arc<Gate>, place: Place) {
+async fn connection(mut stream: TcpStream, mut caller: Caller, terms: Arc<Terms>, gate: Arc<Gate>, mut place: Place) {
     let _open = Open::new(&gate.metrics);
     // Without it Nagle and delayed ACKs cost 40 ms.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let stopping = gate.tasks.stopping();
+    if terms.proxied {
+        let named = tokio::select! {
+            () = stopping.cancelled() => return,
+            named = proxy::read(&mut stream) => named,
+        };
+        match named {
+            Ok(None) => {}
+            // The client has the cap of its address, and speaks for others only if it is itself a proxy that is trusted.
+            Ok(Some(client)) => {
+                let trusted = terms.trusts(client.ip());
+                if let Err(limit) = place.charge(client.ip(), trusted) {
+                    return gate.metrics.connection_refused(limit);
+                }
+                caller = Caller {
+                    address: client,
+                    trusted,
+                    proxy: Some(caller.address),
+                };
+            }
+            Err(error) => {
+                gate.metrics.connection_error(error.kind());
+                tracing::debug!(address = %caller.address, error = %error, "no PROXY header");
+                return;
+            }
+        }
+    }
     match &terms.tls {
-        None => serve::plain(stream, address, trusted, &terms, &gate).await,
+        None => serve::plain(stream, caller, &terms, &gate).await,
         Some(config) => match tokio::select! {
             // Who has not finished its handshake has asked for nothing.
             () = stopping.cancelled() => return,
             shaken = tls::handshake(stream, config.clone()) => shaken,
         } {
-            Ok(stream) => serve::encrypted(stream, address, trusted, &terms, &gate).await,
+            Ok(stream) => serve::encrypted(stream, caller, &terms, &gate).await,
             Err(failure) => {
                 gate.metrics.connection_error(failure.kind());
-                tracing::debug!(%address, error = %failure, "no TLS connection");
+                tracing::debug!(address = %caller.address, error = %failure, "no TLS connection");
             }
         },
     }
@@ -155,18 +191,25 @@ impl Caps {
         }
         let address = (!trusted).then(|| network(address));
         if let Some(address) = address {
-            // At most `total` entries: each has a connection.
-            let own = taken.by_address.entry(address).or_default();
-            if *own >= self.each {
-                return Err("connections_per_address");
-            }
-            *own += 1;
+            taken.charge(address, self.each)?;
         }
         taken.total += 1;
         Ok(Place {
             caps: self.clone(),
             address,
         })
+    }
+}
+
+impl Taken {
+    fn charge(&mut self, address: IpAddr, each: usize) -> Result<(), &'static str> {
+        // At most as many entries as connections: each has one.
+        let own = self.by_address.entry(address).or_default();
+        if *own >= each {
+            return Err("connections_per_address");
+        }
+        *own += 1;
+        Ok(())
     }
 }
 
@@ -183,6 +226,22 @@ fn network(address: IpAddr) -> IpAddr {
 struct Place {
     caps: Arc<Caps>,
     address: Option<IpAddr>,
+}
+
+impl Place {
+    /// Counts a trusted proxy's connection, which has been counted for nobody, for the client that the proxy names.
+    ///
+    /// # Errors
+    /// The name of the limit that it would break.
+    fn charge(&mut self, address: IpAddr, trusted: bool) -> Result<(), &'static str> {
+        if self.address.is_none() && !trusted {
+            let address = network(address);
+            let mut taken = self.caps.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.charge(address, self.caps.each)?;
+            self.address = Some(address);
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Place {
@@ -219,6 +278,21 @@ mod tests {
         drop((first, fifth));
         assert!(take("192.0.2.1", false).is_ok());
         assert_eq!(caps.taken.lock().unwrap().by_address.len(), 2);
+    }
+
+    #[test]
+    fn a_proxys_connections_are_charged_to_its_clients() {
+        let caps = Caps::new(9, 1);
+        let proxy = || caps.take("10.0.0.1".parse().unwrap(), true).unwrap();
+        let (mut first, mut second, mut third) = (proxy(), proxy(), proxy());
+        let client = "192.0.2.1".parse().unwrap();
+        assert_eq!(first.charge(client, false), Ok(()));
+        assert_eq!(second.charge(client, false), Err("connections_per_address"));
+        assert_eq!(third.charge(client, true), Ok(()), "a proxy behind a proxy");
+        drop(first);
+        assert_eq!(second.charge(client, false), Ok(()));
+        drop((second, third));
+        assert!(caps.taken.lock().unwrap().by_address.is_empty());
     }
 
     #[test]

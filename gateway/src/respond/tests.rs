@@ -13,6 +13,12 @@ fn all() -> Vec<(Refused, u16)> {
         (Refused::HeadersTooLarge, 431),
         (Refused::UriTooLong, 414),
         (Refused::NotRouted, 404),
+        (Refused::NoToken, 401),
+        (Refused::InvalidToken(secret()), 401),
+        (Refused::NotForTenant(TenantId::new("acme").unwrap()), 403),
+        (Refused::NoKeys(secret()), 503),
+        (Refused::UnknownTenant(secret()), 404),
+        (Refused::WrongTenant(TenantId::new("acme").unwrap()), 404),
         (
             Refused::WrongMethod {
                 allow: HeaderValue::from_static("GET, POST"),
@@ -23,9 +29,19 @@ fn all() -> Vec<(Refused, u16)> {
         (Refused::BodySlow, 408),
         (Refused::BuffersFull, 503),
         (Refused::BodyBroken(secret()), 400),
-        (Refused::UnknownAccount, 403),
-        (Refused::Batch(2), 503),
+        (Refused::Replayed, 401),
+        (Refused::AddressNotAllowed, 403),
+        (Refused::RateLimited(Duration::from_millis(1)), 429),
+        (
+            Refused::Batch {
+                failed: 1,
+                of: 2,
+                reason: "cpu",
+            },
+            503,
+        ),
         (Refused::DedupeFull, 503),
+        (Refused::DedupeShareFull, 503),
         (Refused::Journal(secret()), 503),
         (Refused::FirstStillRuns, 503),
         (Refused::NotReady, 503),
@@ -47,7 +63,16 @@ fn all() -> Vec<(Refused, u16)> {
             Reason::BadHandshake => 403,
             _ => 401,
         };
-        all.push((Refused::Ingress(Refusal { reason, detail: secret() }), status));
+        for forbidden in [false, true] {
+            let status = if forbidden && status == 401 { 403 } else { status };
+            let refusal = Refusal {
+                reason,
+                detail: secret(),
+                wants: None,
+                forbidden,
+            };
+            all.push((Refused::Ingress(refusal), status));
+        }
     }
     all
 }
@@ -58,8 +83,14 @@ async fn every_refusal_has_its_status_and_tells_nothing_else() {
     for (refusal, status) in all() {
         let response = refused(&refusal, &id);
         assert_eq!(response.status().as_u16(), status, "{refusal:?}");
-        assert_eq!(response.headers().contains_key(RETRY_AFTER), status == 503, "{refusal:?}");
+        assert_eq!(
+            response.headers().contains_key(RETRY_AFTER),
+            matches!(status, 429 | 503),
+            "{refusal:?}"
+        );
         assert_eq!(response.headers().contains_key(ALLOW), status == 405, "{refusal:?}");
+        let by_token = matches!(refusal, Refused::NoToken | Refused::InvalidToken(_) | Refused::NotForTenant(_));
+        assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), by_token, "{refusal:?}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let words = StatusCode::from_u16(status)
@@ -74,7 +105,14 @@ async fn every_refusal_has_its_status_and_tells_nothing_else() {
 
 #[test]
 fn codes_are_stable_words_that_no_two_refusals_share() {
-    let codes: Vec<_> = all().iter().map(|(refusal, _)| refusal.code()).collect();
+    // One code, whether the provider's protocol calls it forbidden or unauthorized.
+    let forbidden = |refusal: &Refused| matches!(refusal, Refused::Ingress(Refusal { forbidden: true, .. }));
+    let all = all();
+    let codes: Vec<_> = all
+        .iter()
+        .filter(|(refusal, _)| !forbidden(refusal))
+        .map(|(refusal, _)| refusal.code())
+        .collect();
     let different: BTreeSet<_> = codes.iter().copied().collect();
     assert_eq!(different.len(), codes.len(), "{codes:?}");
     for code in different {

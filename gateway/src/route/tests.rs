@@ -1,8 +1,9 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 use super::*;
 use crate::{
+    identity::TenantHosts,
     metrics::Metrics,
-    snapshot::{Deployment, State},
+    snapshot::{Deployment, Owner, Owners, State},
 };
 use http::HeaderValue;
 use std::{collections::BTreeMap, time::Duration};
@@ -20,29 +21,21 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
             hosts.add(&HostPattern::parse(pattern).unwrap(), &TenantId::new(tenant).unwrap());
         }
     }
-    let metrics = Metrics::new().unwrap();
-    let mut table = Table::new(hosts);
+    let mut table = Table::new(Identity::by_host(hosts));
     for (tenant, id, host, path) in endpoints {
         let deployment = deployment(tenant, id);
-        let endpoint = Endpoint {
-            id: EndpointId::new(id).unwrap(),
+        let owner = Owner {
             tenant: deployment.tenant.clone(),
-            provider: Provider::Slack,
-            scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
-            keys: Keys::default(),
-            accounts: None,
-            allow: HeaderValue::from_static("POST"),
-            body_limit: 1,
-            horizon: Duration::from_secs(1),
             deployment,
-            counters: metrics.endpoint(&EndpointId::new(id).unwrap(), 0).unwrap(),
         };
+        let endpoint = endpoint(id, Owners::one(owner, None));
         let host = (*host != "-").then(|| HostPattern::parse(host).unwrap());
         table.add_endpoint(host.as_ref(), &PathPrefix::parse(path).unwrap(), Arc::new(endpoint));
     }
     for (tenant, id, host, path) in routes {
         let route = Route {
-            access: Access::Public,
+            // A route whose id says so wants a token.
+            access: if id.contains("token") { Access::Jwt } else { Access::Public },
             deployment: deployment(tenant, id),
         };
         table.add_route(
@@ -52,6 +45,25 @@ fn table(tenants: &[(&str, &[&str])], endpoints: &[(&str, &str, &str, &str)], ro
         );
     }
     table
+}
+
+fn endpoint(id: &str, owners: Owners) -> Endpoint {
+    let id = EndpointId::new(id).unwrap();
+    Endpoint {
+        counters: Metrics::new().unwrap().endpoint(&id, 0).unwrap(),
+        id,
+        owners,
+        provider: Provider::Slack,
+        scheme: Scheme::new(Provider::Slack, &BTreeMap::new()).unwrap(),
+        keys: Keys::default(),
+        batches: false,
+        rate: None,
+        allow_from: Vec::new(),
+        allow: HeaderValue::from_static("POST"),
+        body_limit: 1,
+        horizon: Duration::from_secs(1),
+        webchat: None,
+    }
 }
 
 fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
@@ -66,14 +78,17 @@ fn deployment(tenant: &str, id: &str) -> Arc<Deployment> {
         tenant_header: HeaderValue::from_static("t"),
         environment_header: HeaderValue::from_static("e"),
         limits: Limits::default(),
+        rate: None,
         state: State::Failed { revision: None },
     })
 }
 
 fn found(table: &Table, method: &Method, host: &str, path: &str) -> String {
-    match table.find(host, path, method) {
+    match table.find(host, path, method, Said::Nothing, false) {
         Ok(Arrival::Endpoint(endpoint)) => endpoint.id.to_string(),
         Ok(Arrival::Public(public)) => public.route().deployment.id.to_string(),
+        Ok(Arrival::Guarded(guarded)) => format!("guarded {}", guarded.route().unwrap().deployment.id),
+        Ok(Arrival::Authorized(_)) => panic!("without a token"),
         Err(refused) => refused.code().to_owned(),
     }
 }
@@ -147,4 +162,117 @@ fn a_path_of_slashes_costs_no_more_than_the_deepest_prefix() {
     assert_eq!(paths.longest(&"/".repeat(8000)), Some(&0));
     assert_eq!(paths.longest(&format!("/a{}", "/".repeat(8000))), Some(&1));
     assert_eq!(ByPath::<u8>::default().longest("/"), None);
+}
+
+#[test]
+fn a_shared_endpoint_answers_on_the_hosts_of_all_its_tenants_and_no_others() {
+    let owner = |tenant: &str| {
+        let deployment = deployment(tenant, tenant);
+        Owner {
+            tenant: deployment.tenant.clone(),
+            deployment,
+        }
+    };
+    let (one, two) = (["A1".to_owned()], ["B1".to_owned(), "A1".to_owned()]);
+    let owners = || Owners::shared([(owner("acme"), one.as_slice()), (owner("beta"), two.as_slice())]);
+    let whose = |account| owners().of(account).map(|owner| owner.tenant.tenant_id.to_string());
+    assert_eq!(whose(Some("A1")).as_deref(), Some("acme"));
+    assert_eq!(whose(Some("B1")).as_deref(), Some("beta"));
+    assert_eq!((whose(Some("C1")), whose(None)), (None, None));
+
+    let mut table = table(
+        &[("acme", &["acme.com"]), ("beta", &["*.beta.com"]), ("gamma", &["gamma.com"])],
+        &[],
+        &[],
+    );
+    for (id, host, path) in [("all", None, "/all"), ("own", Some("in.beta.com"), "/own")] {
+        let endpoint = endpoint(id, owners());
+        let host = host.map(|host| HostPattern::parse(host).unwrap());
+        table.add_endpoint(host.as_ref(), &PathPrefix::parse(path).unwrap(), Arc::new(endpoint));
+    }
+    for (host, path, there) in [
+        ("acme.com", "/all", "all"),
+        ("x.beta.com", "/all/x", "all"),
+        ("gamma.com", "/all", "not_routed"),
+        ("in.beta.com", "/own", "own"),
+        ("x.beta.com", "/own", "not_routed"),
+        ("acme.com", "/own", "not_routed"),
+    ] {
+        assert_eq!(found(&table, &Method::POST, host, path), there, "{host}{path}");
+    }
+}
+
+#[test]
+fn a_guarded_route_opens_to_its_own_tenants_token_alone() {
+    let table = table(
+        &[("acme", &["acme.com"]), ("beta", &["beta.com"])],
+        &[],
+        &[
+            ("acme", "site", "acme.com", "/"),
+            ("acme", "token", "acme.com", "/in"),
+            ("beta", "beta-token", "beta.com", "/in"),
+        ],
+    );
+    let unlock = |host: &str, path: &str, tenant: &str| {
+        let Ok(Arrival::Guarded(guarded)) = table.find(host, path, &Method::GET, Said::Nothing, true) else {
+            panic!("{host}{path} is not guarded")
+        };
+        match table.unlock(guarded, &Proof::of(TenantId::new(tenant).unwrap()), host, path) {
+            Ok(Arrival::Authorized(authorized)) => authorized.route().deployment.id.to_string(),
+            Ok(other) => panic!("{other:?}"),
+            Err(refused) => refused.code().to_owned(),
+        }
+    };
+    assert_eq!(found(&table, &Method::GET, "acme.com", "/"), "site");
+    assert_eq!(found(&table, &Method::GET, "acme.com", "/in"), "guarded token");
+    assert_eq!(unlock("acme.com", "/in/x", "acme"), "token");
+    assert_eq!(unlock("acme.com", "/in", "beta"), "not_for_tenant");
+    assert_eq!(unlock("beta.com", "/in", "acme"), "not_for_tenant");
+    assert_eq!(unlock("beta.com", "/in", "nobody"), "not_for_tenant");
+}
+
+#[test]
+fn a_token_that_names_the_tenant_leads_to_that_tenants_routes_alone() {
+    let environment = tollgate_config::Environment::parse(
+        "schema: tollgate.environment/v1\nenvironment: local\nlisteners: [{ address: 127.0.0.1:0 }]\n\
+         identity: { by: [jwt], jwt: { keys: [k], issuer: i, audience: a } }\n\
+         tenants: { acme: { hosts: [shared.com, acme.com] }, beta: { hosts: [shared.com] }, wide: { hosts: ['*'] } }",
+        std::path::Path::new("t.yaml"),
+    )
+    .unwrap();
+    let mut table = Table::new(Identity::new(&environment, None));
+    for (tenant, id, host, access) in [
+        ("acme", "acme", "shared.com", Access::Public),
+        ("beta", "beta", "shared.com", Access::Jwt),
+        ("wide", "wide", "*", Access::Public),
+    ] {
+        let deployment = deployment(tenant, id);
+        let route = Arc::new(Route { access, deployment });
+        table.add_route(&HostPattern::parse(host).unwrap(), &PathPrefix::parse("/").unwrap(), route);
+    }
+    for (host, tenant, expected) in [
+        ("shared.com", "acme", "public acme"),
+        ("shared.com", "beta", "authorized beta"),
+        ("shared.com", "wide", "wrong_tenant"),
+        ("acme.com", "beta", "wrong_tenant"),
+        ("acme.com", "acme", "not_routed"),
+        ("acme.com", "wide", "wrong_tenant"),
+        ("other.com", "wide", "public wide"),
+        ("other.com", "nobody", "wrong_tenant"),
+    ] {
+        assert!(matches!(
+            table.find(host, "/", &Method::GET, Said::Nothing, false),
+            Err(Refused::NoToken)
+        ));
+        let Ok(Arrival::Guarded(guarded)) = table.find(host, "/", &Method::GET, Said::Nothing, true) else {
+            panic!("{host} is open")
+        };
+        let found = match table.unlock(guarded, &Proof::of(TenantId::new(tenant).unwrap()), host, "/") {
+            Ok(Arrival::Public(public)) => format!("public {}", public.route().deployment.id),
+            Ok(Arrival::Authorized(authorized)) => format!("authorized {}", authorized.route().deployment.id),
+            Ok(other) => panic!("{other:?}"),
+            Err(refused) => refused.code().to_owned(),
+        };
+        assert_eq!(found, expected, "{tenant} at {host}");
+    }
 }

@@ -28,6 +28,18 @@ fn a_wrong_command_line_is_status_2_and_says_why() {
             "--cert",
         ),
         (
+            &["explain", "--provider", "teams", "--set", "app_id=a", "--secret", "env://S", "x"],
+            "no signing secret",
+        ),
+        (
+            &["explain", "--provider", "teams", "--set", "app_id=a", "--cert", "x", "x"],
+            "--cert",
+        ),
+        (
+            &["explain", "--provider", "paypal", "--set", "webhook_id=a", "--jwks", "x", "x"],
+            "--jwks",
+        ),
+        (
             &["explain", "--provider", "slack", "--secret", "env://S", "--url", "x", "x"],
             "--url",
         ),
@@ -137,20 +149,30 @@ fn providers_are_those_that_are_built() {
         [
             "slack",
             "telegram",
+            "teams",
             "teams-outgoing",
             "webex",
+            "whatsapp",
+            "messenger",
+            "instagram",
             "github",
             "gitlab",
             "gitea",
             "bitbucket",
             "stripe",
+            "paypal",
             "shopify",
             "twilio",
             "discord",
+            "line",
             "standard-webhooks",
             "zoom",
             "linear",
-            "hmac"
+            "sendgrid",
+            "hmac",
+            "http-signature",
+            "webhook",
+            "webchat"
         ]
     );
     for row in rows.as_array().unwrap() {

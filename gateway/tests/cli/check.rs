@@ -168,6 +168,21 @@ fn options_are_checked_by_the_provider() {
 }
 
 #[test]
+fn a_handshakes_token_stands_only_where_one_is_asked_for() {
+    let with = |provider: &str| {
+        GOOD.replace("provider: github", &format!("provider: {provider}"))
+            .replace("signing: [env://HOOK_SECRET]", "signing: [env://HOOK_SECRET], verify: env://VERIFY")
+    };
+    let told = check(&with("github"), &[], None);
+    assert!(
+        told.status == 1 && told.err.contains("endpoints[0].secrets.verify: `github` has no handshake token"),
+        "{}",
+        told.err
+    );
+    assert_eq!(check(&with("whatsapp"), &[], None).status, 0);
+}
+
+#[test]
 fn a_missing_manifest_is_named() {
     let (kind, message) = tollgate(["check", "/nowhere/tollgate.yaml"]).error();
     assert!(

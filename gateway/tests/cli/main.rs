@@ -9,6 +9,7 @@
 
 mod answers;
 mod check;
+mod compile;
 mod demo;
 mod explain;
 mod pack;

@@ -147,6 +147,19 @@ fn inspecting_proves_nothing_and_says_so() {
 }
 
 #[test]
+fn inspecting_says_whether_a_snapshot_can_be_taken() {
+    let pack = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/samples/{name}.gtpack"));
+    let result = tollgate(["pack", "inspect"]).arg(pack("hello")).result();
+    assert_eq!(result["snapshot"]["state"], "taken");
+    let bench = Bench::new();
+    // Its component is none that could be compiled.
+    let result = tollgate(["pack", "inspect"]).arg(bench.build()).result();
+    assert_eq!(result["snapshot"]["state"], "form");
+    let why = result["snapshot"]["why"].as_str().unwrap_or_default();
+    assert!(why.contains("cannot be taken"), "{result}");
+}
+
+#[test]
 fn a_new_project_is_laid_out_once() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("my-worker");

@@ -69,6 +69,7 @@ async fn readiness_is_true() {
     assert_eq!(ask(&gateway, get("localhost", "/livez")).await.status, 200);
     let status = ask(&gateway, get("localhost", "/status")).await;
     assert_eq!(status.json()["ready"], false);
+    assert_eq!(status.json()["deployments"][0]["snapshot"], "taken");
     assert_eq!(status.json()["deployments"][1]["state"], "failed");
     assert!(!status.text.contains("gone.gtpack"), "why is in the log: {}", status.text);
 }

@@ -2,6 +2,9 @@
 
 use crate::harness::{Gateway, manifest, signed, slack};
 use futures_util::future::join_all;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,4 +56,32 @@ async fn what_is_done_stays_done_over_a_restart() {
     let gateway = Gateway::start(folder, &manifest).await;
     let second = gateway.send(slack("echo", "Ev-kept")).await;
     assert_eq!((second.status, second.text.is_empty(), gateway.calls().await), (200, true, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_copies_over_sixty_four_connections_run_one_worker() {
+    const COPIES: usize = 10_000;
+    const CONNECTIONS: usize = 64;
+    let gateway = Gateway::of(&["echo"]).await;
+    let copy = slack("echo", "Ev-ten-thousand");
+    let connection = async |index: usize| {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(gateway.connect().await)).await.unwrap();
+        tokio::spawn(connection);
+        let (mut fine, mut whole) = (0, 0);
+        for _ in (index..COPIES).step_by(CONNECTIONS) {
+            sender.ready().await.unwrap();
+            let request = copy.clone().map(Full::<bytes::Bytes>::from);
+            let answer = sender.send_request(request).await.unwrap();
+            fine += usize::from(answer.status() == 200);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            whole += usize::from(!body.is_empty());
+        }
+        (fine, whole)
+    };
+    let ended = join_all((0..CONNECTIONS).map(connection)).await;
+    let sum = ended.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!((sum, gateway.calls().await), ((COPIES, 1), 1));
+    let repeats = gateway.metric("tollgate_deliveries_total", &["result=\"duplicate\""]).await;
+    assert_eq!(repeats, COPIES as u64 - 1);
+    gateway.until("tollgate_dedupe_in_flight", 0).await;
 }

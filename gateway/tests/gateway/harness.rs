@@ -17,6 +17,7 @@ use tokio::{
 };
 use tollgate::gateway::{self, Running};
 use tollgate_config::{Environment, manifest::Provider};
+use tollgate_host::{ChildLimits, Compiler};
 use tollgate_ingress::{Key, UnixTime, sign};
 
 /// Slack's signing secret of every test.
@@ -24,6 +25,11 @@ pub(crate) const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
 /// No answer takes longer; a test that waits for one fails instead of hanging. In a paused clock it is the last deadline to come.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Children of the real binary: the tests' own knows no `compile`.
+fn compiler() -> Compiler {
+    Compiler::children(env!("CARGO_BIN_EXE_tollgate").into(), ChildLimits::default())
+}
 
 /// A gateway that serves, in a folder of its own.
 pub(crate) struct Gateway {
@@ -93,7 +99,7 @@ impl Gateway {
         let file = folder.path().join("tollgate.yaml");
         std::fs::write(&file, manifest.to_string()).unwrap();
         let environment = Environment::read(&file).unwrap_or_else(|errors| panic!("{errors}"));
-        let running = gateway::Gateway::start(environment).await.unwrap();
+        let running = gateway::Gateway::start(environment, compiler()).await.unwrap();
         Self { running, folder }
     }
 

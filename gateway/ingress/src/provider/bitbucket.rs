@@ -84,7 +84,9 @@ impl Opener for Bitbucket {
             .text("eventKey")
             .or_else(|| claimed.filter(|event| fits(event, &body)).map(Cow::Borrowed));
         let event = name.as_deref();
-        let mut draft = generic::draft(arrival, &FACTS, kind(event, &body), event, raw);
+        let kind = kind(event, &body);
+        let mut draft = generic::draft(arrival, &FACTS, kind, event, raw);
+        draft.metadata.event_mismatch = claimed.is_some_and(|claimed| event != Some(claimed));
         draft.anchor = forge::anchor(arrival, id.as_ref());
 
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
@@ -118,7 +120,8 @@ impl Opener for Bitbucket {
         let titles = [owned(issue.text("title")), owned(pull.text("title"))]
             .into_iter()
             .filter(|_| !body.has("comment"));
-        forge::say(&mut draft, texts.into_iter().chain(titles).flatten().find(|text| !text.is_empty()));
+        let text = texts.into_iter().chain(titles).flatten().find(|text| !text.is_empty());
+        forge::say(&mut draft, text.filter(|_| kind != Kind::Deletion));
         let about = [&comment, &of("commit_status"), &pull, &issue];
         let times = about
             .into_iter()

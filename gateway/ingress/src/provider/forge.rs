@@ -31,14 +31,30 @@ pub(super) fn id_in(body: &Object<'_>, member: &str) -> Option<String> {
 }
 
 /// A file of a release.
-pub(super) fn file(name: Option<String>, size: Option<i64>, url: Option<String>) -> Attachment {
-    Attachment {
-        kind: "file",
-        name,
-        mime: None,
-        size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-        url,
-        data_inline_b64: None,
+#[derive(Default)]
+pub(super) struct File {
+    pub(super) name: Option<String>,
+    pub(super) mime: Option<String>,
+    pub(super) size: Option<i64>,
+    pub(super) url: Option<String>,
+}
+
+impl File {
+    pub(super) fn attached(self) -> Attachment {
+        let kind = match self.mime.as_deref().and_then(|mime| mime.split('/').next()) {
+            Some("image") => "image",
+            Some("audio") => "audio",
+            Some("video") => "video",
+            _ => "file",
+        };
+        Attachment {
+            kind,
+            name: self.name,
+            mime: self.mime,
+            size: self.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            url: self.url,
+            data_inline_b64: None,
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Opti
             kind,
             event: name.map(str::to_owned),
             bot: false,
+            event_mismatch: false,
+            flow_id: None,
         },
         channel_data: Map::from_iter([("type".to_owned(), name.map_or(Value::Null, Value::from))]),
         raw: Arc::from(raw.to_owned()),
@@ -133,6 +135,14 @@ pub(super) fn anything(arrival: &Arrival<'_>) -> Result<Arc<RawValue>, Refusal> 
         }
         Err(_) => kept(&plain(body)),
     }
+}
+
+/// The same, where there may be no body: nothing is not broken JSON.
+pub(super) fn anything_or_nothing(arrival: &Arrival<'_>) -> Result<Arc<RawValue>, Refusal> {
+    if arrival.request.body.is_empty() {
+        return kept(&plain(b""));
+    }
+    anything(arrival)
 }
 
 /// The same bytes always get the same id, in a GUID's form, so that sending a recording again is a redelivery.

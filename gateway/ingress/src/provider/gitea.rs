@@ -95,9 +95,12 @@ impl Opener for Gitea {
         let id = said(arrival, &DELIVERIES)?.and_then(|name| generic::unsigned("delivery", arrival, name));
         // Gogs' and Gitea's names differ for a few events, so the newest one's counts.
         let claimed = EVENTS.iter().find_map(|name| field::optional(arrival.request.headers, name));
-        let event = claimed.filter(|event| fits(event, &body)).or_else(|| guessed(&body));
+        let mismatch = claimed.is_some_and(|event| !fits(event, &body));
+        let event = claimed.filter(|_| !mismatch).or_else(|| guessed(&body));
         let action = body.text("action");
-        let mut draft = generic::draft(arrival, &FACTS, kind(event, action.as_deref(), &body), event, raw);
+        let kind = kind(action.as_deref(), &body);
+        let mut draft = generic::draft(arrival, &FACTS, kind, event, raw);
+        draft.metadata.event_mismatch = mismatch;
         draft.anchor = forge::anchor(arrival, id.as_ref());
 
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
@@ -130,16 +133,16 @@ impl Opener for Gitea {
             .chain(titles.into_iter().filter(|_| !about_comment))
             .flatten()
             .find(|text| !text.is_empty());
-        forge::say(&mut draft, text);
+        forge::say(&mut draft, text.filter(|_| kind != Kind::Deletion));
         let assets = release.objects("assets");
         draft.attachments = assets
-            .map(|asset| {
-                forge::file(
-                    owned(asset.text("name")),
-                    asset.integer("size"),
-                    owned(asset.text("browser_download_url")),
-                )
+            .map(|asset| forge::File {
+                name: owned(asset.text("name")),
+                size: asset.integer("size"),
+                url: owned(asset.text("browser_download_url")),
+                ..forge::File::default()
             })
+            .map(forge::File::attached)
             .collect();
         // A push tells no time of its own: commits have their authors'.
         let about = [&comment, &release, &issue, &pull];
@@ -236,9 +239,9 @@ fn fits(claimed: &str, body: &Object<'_>) -> bool {
     (!members.is_empty() && members.iter().all(|member| body.has(member))) || told() || (members.is_empty() && guessed(body).is_none())
 }
 
-/// What kind of activity it is.
-fn kind(event: Option<&str>, action: Option<&str>, body: &Object<'_>) -> Kind {
-    let is_comment = matches!(event, Some("issue_comment" | "pull_request_comment")) && body.has("comment");
+/// What kind of activity it is, by the body alone: the event's name is not signed.
+fn kind(action: Option<&str>, body: &Object<'_>) -> Kind {
+    let is_comment = body.has("comment") && (body.has("issue") || body.has("pull_request"));
     match action {
         Some("created") if is_comment => Kind::Message,
         Some("edited") if is_comment => Kind::Edit,

@@ -1,25 +1,26 @@
 //! GitHub: `X-Hub-Signature-256` over the raw body (docs.github.com, "Validating webhook deliveries").
 //!
 //! Nothing signed has a clock, and neither the event's name nor the delivery's id is signed: the body's mark counts beside the id's, and `ping` is
-//! believed only of a body that is one.
+//! believed only of a body that is one. What an activity is comes from the body; a name that does not fit it is noted, and shown as a header alone.
 
-use super::{Arrival, Facts, Opener, POST, generic, shown_headers};
+mod shape;
+
+use super::{Arrival, Facts, Opener, POST, forge, generic};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
-    activity::{Draft, Entities, Kind, Metadata, ProviderIds},
+    activity::Kind,
     clock, field,
     form::Form,
     json::{self, Object},
     mac::{self, Proof},
+    moment,
     open::Answer,
     scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
-    verified::EventId,
 };
 use data_encoding::HEXLOWER;
-use serde_json::{Map, Value, value::RawValue};
-use sha2::{Digest, Sha256};
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use serde_json::{Value, value::RawValue};
+use std::{borrow::Cow, time::Duration};
 use tollgate_config::ByteSize;
 
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -90,8 +91,10 @@ impl Opener for Github {
         );
         let mac = mac::hmac_sha256(key.expose(), &[payload]).ok_or_else(SignError::key)?;
         signed.set(SIGNATURE, &format!("{PREFIX}{}", HEXLOWER.encode(&mac)))?;
-        signed.set(DELIVERY, &fresh_id.map_or_else(|| guid(payload), str::to_owned))?;
-        if let Some(event) = guessed_event(payload) {
+        signed.set(DELIVERY, &fresh_id.map_or_else(|| generic::derived_id(payload), str::to_owned))?;
+        let text = self::payload(payload).unwrap_or_default();
+        let body = json::valid(text.as_bytes()).ok().and_then(Object::read);
+        if let Some(event) = body.and_then(|body| shape::told(&body)) {
             signed.set(EVENT, event)?;
         }
         Ok(signed)
@@ -117,77 +120,91 @@ fn is_ping(body: &Object<'_>) -> bool {
     body.has("zen") && body.has("hook_id")
 }
 
-fn delivery(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, event: Option<&str>) -> Result<Verified, Refusal> {
-    let id_in = |member: &str| body.object(member).and_then(|object| object.id("id").map(Cow::into_owned));
-    let repository = body.object("repository").unwrap_or_default();
+fn delivery(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, claimed: Option<&str>) -> Result<Verified, Refusal> {
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    let id_in = |member: &str| forge::id_in(body, member);
+    let mismatch = claimed.is_some_and(|event| !shape::fits(event, body));
+    let event = if mismatch { shape::told(body) } else { claimed };
+    let kind = shape::kind(body);
+    let mut draft = generic::draft(arrival, &FACTS, kind, event, raw);
+    let id = generic::unsigned("delivery", arrival, DELIVERY);
+    draft.anchor = forge::anchor(arrival, id.as_ref());
+    draft.metadata.event_mismatch = mismatch;
+
+    let of = |member: &str| body.object(member).unwrap_or_default();
+    let (comment, review, release, sender) = (of("comment"), of("review"), of("release"), of("sender"));
+    let topics = [("issue", "issues"), ("pull_request", "issues"), ("discussion", "discussions")];
+    let topic = topics.into_iter().find_map(|(member, place)| Some((body.object(member)?, place)));
+    let (topic, place) = topic.unwrap_or_default();
+    let repository = of("repository");
     let organization = id_in("organization");
-    let owner = repository.object("owner").and_then(|owner| owner.id("id").map(Cow::into_owned));
-    let delivery = field::optional(arrival.request.headers, DELIVERY);
-    let action = body.text("action");
-    let channel_data = Map::from_iter([
-        ("type".to_owned(), event.map_or(Value::Null, Value::from)),
-        ("action".to_owned(), action.as_deref().map_or(Value::Null, Value::from)),
-    ]);
-    let draft = Draft {
-        ids: ProviderIds {
-            workspace_id: organization.clone().or_else(|| owner.clone()),
-            channel_id: repository.id("id").map(Cow::into_owned),
-            user_id: id_in("sender"),
-            event_id: delivery.map(str::to_owned),
-            ..ProviderIds::default()
-        },
-        // Not a conversation: every event is a session of its own (DESIGN section 2).
-        anchor: delivery.map_or_else(|| HEXLOWER.encode(&Sha256::digest(arrival.request.body)), str::to_owned),
-        user: None,
-        timestamp: clock::rfc3339(arrival.now).unwrap_or_default(),
-        locale: None,
-        text: None,
-        attachments: Vec::new(),
-        buttons: Vec::new(),
-        entities: Entities::default(),
-        metadata: Metadata {
-            raw_headers: shown_headers(arrival.request.headers, &FACTS),
-            ip: None,
-            kind: Kind::Event,
-            event: event.map(str::to_owned),
-            bot: body.object("sender").and_then(|sender| sender.text("type")).as_deref() == Some("Bot"),
-        },
-        channel_data,
-        raw: Arc::from(raw.to_owned()),
+    let owner = forge::id_in(&repository, "owner");
+    let number = topic.id("number");
+
+    let ids = &mut draft.ids;
+    ids.workspace_id = organization.clone().or_else(|| owner.clone());
+    ids.channel_id = own(repository.id("id"));
+    // Pulls and issues are counted together.
+    ids.conversation_id = ids
+        .channel_id
+        .as_ref()
+        .zip(number.as_ref())
+        .map(|(repository, number)| format!("{repository}/{place}/{number}"));
+    ids.user_id = id_in("sender");
+    ids.message_id = own(comment.id("id").or_else(|| review.id("id").filter(|_| kind != Kind::Event)));
+    ids.thread_id = own(comment.id("in_reply_to_id").or_else(|| comment.id("parent_id")));
+    draft.metadata.bot = sender.text("type").as_deref() == Some("Bot") || comment.object("performed_via_github_app").is_some();
+
+    let commit = of("head_commit");
+    let spoken = if body.has("comment") || body.has("review") {
+        [comment.text("body"), review.text("body"), None, None, None]
+    } else {
+        [
+            release.text("body"),
+            topic.text("body"),
+            release.text("name"),
+            topic.text("title"),
+            commit.text("message"),
+        ]
     };
+    let text = spoken.into_iter().flatten().find(|text| !text.is_empty());
+    forge::say(&mut draft, text.filter(|_| kind != Kind::Deletion));
+    let assets = release.objects("assets");
+    draft.attachments = assets
+        .map(|asset| forge::File {
+            name: own(asset.text("name")),
+            mime: own(asset.text("content_type")),
+            size: asset.integer("size"),
+            url: own(asset.text("browser_download_url")),
+        })
+        .map(forge::File::attached)
+        .collect();
+    if let Some(at) = happened(kind, body, &[&comment, &review, &release, &topic]) {
+        draft.timestamp = at;
+    }
+    for (name, value) in [("action", body.text("action")), ("number", number), ("ref", body.text("ref"))] {
+        draft
+            .channel_data
+            .insert(name.to_owned(), own(value).map_or(Value::Null, Value::from));
+    }
     let account = id_in("installation").or(organization).or(owner);
-    let id = delivery.map(|text| EventId {
-        kind: "delivery",
-        text: text.to_owned(),
-        signed: false,
-    });
-    Verified::new(arrival, draft, id, account, arrival.request.body.clone())
+    generic::finished(arrival, draft, id, account, arrival.request.body.clone())
 }
 
-/// The same body always gets the same id, so that sending a recording again is a redelivery.
-fn guid(body: &[u8]) -> String {
-    let hex = HEXLOWER.encode(&Sha256::digest(body));
-    let parts = [hex.get(..8), hex.get(8..12), hex.get(12..16), hex.get(16..20), hex.get(20..32)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join("-")
-}
-
-/// The event that a payload's members tell; none where several have the same ones.
-fn guessed_event(payload: &[u8]) -> Option<&'static str> {
-    let text = self::payload(payload).ok()?;
-    let body = json::valid(text.as_bytes()).ok().and_then(Object::read)?;
-    const TELLING: [(&str, &[&str]); 9] = [
-        ("ping", &["zen", "hook_id"]),
-        ("issue_comment", &["issue", "comment"]),
-        ("pull_request_review", &["pull_request", "review"]),
-        ("pull_request_review_comment", &["pull_request", "comment"]),
-        ("pull_request", &["pull_request"]),
-        ("issues", &["issue"]),
-        ("push", &["ref", "commits", "pusher"]),
-        ("release", &["release"]),
-        ("workflow_run", &["workflow_run"]),
-    ];
-    TELLING
+/// When it happened. What was deleted only tells when it was written.
+fn happened(kind: Kind, body: &Object<'_>, about: &[&Object<'_>]) -> Option<String> {
+    if kind == Kind::Deletion || body.text("action").as_deref() == Some("deleted") {
+        return None;
+    }
+    let inner = about
         .iter()
-        .find(|(_, members)| members.iter().all(|member| body.has(member)))
-        .map(|(event, _)| *event)
+        .flat_map(|object| ["updated_at", "submitted_at", "published_at", "created_at"].map(|name| object.text(name)));
+    let outer = body.text("updated_at").or_else(|| body.text("starred_at"));
+    let found = inner.chain([outer]).flatten().find_map(|text| moment::rfc3339(&text));
+    let pushed = || {
+        body.object("repository")?
+            .integer("pushed_at")
+            .and_then(|at| clock::rfc3339(UnixTime(at)))
+    };
+    found.or_else(pushed)
 }

@@ -343,7 +343,7 @@ fn renewed(payload: &[u8], pointer: &str, id: &str) -> Result<Vec<u8>, SignError
 
 fn decoded(encoding: Option<&str>, text: &str) -> Option<Vec<u8>> {
     match encoding {
-        Some("base64") => BASE64.decode(text.as_bytes()).ok(),
+        Some("base64") => mac::base64_bytes(text),
         Some("base64url") => URL_SAFE_NO_PAD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok(),
         _ => HEXLOWER.decode(text.as_bytes()).ok(),
     }

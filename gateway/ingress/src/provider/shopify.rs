@@ -78,9 +78,11 @@ impl Opener for Shopify {
         let mut draft = generic::draft(arrival, &FACTS, Kind::Event, None, raw);
         let topic = field::optional(arrival.request.headers, EVENT);
         draft.metadata.event = topic.filter(|topic| fits(topic, &body)).map(str::to_owned);
+        draft.metadata.event_mismatch = topic.is_some() && draft.metadata.event.is_none();
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         draft.text = owned(body.text("note")).filter(|text| !text.is_empty());
         draft.entities.urls = draft.text.as_deref().map(entity::urls).unwrap_or_default();
+        draft.locale = owned(body.text("customer_locale")).filter(|locale| !locale.is_empty());
         let times = ["updated_at", "processed_at", "created_at"].map(|name| body.text(name));
         if let Some(at) = times.into_iter().flatten().find_map(|text| moment::rfc3339(&text)) {
             draft.timestamp = at;

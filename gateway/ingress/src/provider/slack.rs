@@ -70,7 +70,7 @@ impl Opener for Slack {
         match Content::of(arrival.request.body)? {
             Content::Challenge(challenge) => Ok(Opened::Handshake(Answer::text(challenge))),
             Content::Probe => Ok(Opened::Handshake(Answer::empty())),
-            Content::Event(raw) => one(event::read(arrival, raw)),
+            Content::Event(raw) => event::read(arrival, raw),
             Content::Interactive(payload) => one(interactive::read(arrival, valid(payload.as_bytes())?)),
             Content::Command(form) => one(command::read(arrival, &form)),
         }
@@ -175,6 +175,8 @@ fn metadata(arrival: &Arrival<'_>, kind: Kind, event: &str, bot: bool) -> Metada
         kind,
         event,
         bot,
+        event_mismatch: false,
+        flow_id: None,
     }
 }
 

@@ -144,6 +144,8 @@ impl Opener for StandardWebhooks {
                 kind: Kind::Event,
                 event: event.clone(),
                 bot: false,
+                event_mismatch: false,
+                flow_id: None,
             },
             channel_data: Map::from_iter([("type".to_owned(), event.map_or(Value::Null, Value::from))]),
             raw,

@@ -97,6 +97,7 @@ impl Opener for Stripe {
         if let Some(timestamp) = created(&body) {
             draft.timestamp = timestamp;
         }
+        draft.locale = locale(&body);
         draft.channel_data.extend(about(&body));
         draft
             .channel_data
@@ -137,6 +138,15 @@ fn created(body: &Object<'_>) -> Option<String> {
         Some(seconds) => clock::rfc3339(UnixTime(seconds)),
         None => moment::rfc3339(&body.text("created")?),
     }
+}
+
+/// The language of a payment page, else the first that its customer prefers.
+fn locale(body: &Object<'_>) -> Option<String> {
+    let object = body.object("data")?.object("object")?;
+    let preferred = || object.list("preferred_locales").into_iter().find_map(json::text);
+    let locale = object.text("locale").or_else(preferred)?;
+    // A page in the visitor's own language says no more than that.
+    (!matches!(&*locale, "" | "auto")).then(|| locale.into_owned())
 }
 
 /// The object that the event is about, whole or thin, and whose request made it.

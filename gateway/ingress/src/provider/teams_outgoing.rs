@@ -1,7 +1,7 @@
 //! Microsoft Teams' outgoing webhooks: `Authorization: HMAC` and the base64 of HMAC-SHA256 over the raw body, the key in base64
 //! (learn.microsoft.com, "Create an outgoing webhook").
 
-mod activity;
+pub(super) mod activity;
 
 use super::{
     Arrival, Facts, KeyError, Opener, POST,
@@ -58,7 +58,7 @@ impl Opener for TeamsOutgoing {
     }
 
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
-        activity::read(arrival)
+        activity::read(arrival, &FACTS, activity::Sender::OutgoingWebhook)
     }
 
     fn check_key(&self, key: &Key) -> Result<Option<&'static str>, KeyError> {

@@ -34,7 +34,7 @@ fn a_slack_message_has_every_member_as_the_platform_writes_it() {
             ],
             "buttons": [{"id": "b1", "title": "Yes", "payload": "yes"}, {"id": "b2", "title": "Button", "payload": ""}, {"id": "b3", "title": "Button", "payload": "3"}],
             "entities": {"mentions": [{"id": "U2", "name": null, "text": "<@U2>"}], "urls": ["https://a.example"]},
-            "metadata": {"raw_headers": {"content-type": "application/json", "x-slack-request-timestamp": "1531420618"}, "ip": null, "type": "message", "event": "message", "bot": false},
+            "metadata": {"raw_headers": {"content-type": "application/json", "x-slack-request-timestamp": "1531420618"}, "ip": null, "type": "message", "event": "message", "bot": false, "event_mismatch": false},
             "channel_data": {"type": "message", "subtype": null},
             "raw": serde_json::from_str::<Value>(body).unwrap(),
         })
@@ -240,7 +240,7 @@ fn numbers_survive_digit_for_digit() {
 
 #[test]
 fn a_github_event_is_a_session_of_its_own() {
-    let event = Gate::with(Github, br#"{"action":"opened","installation":{"id":5},"organization":{"id":6},"repository":{"id":7,"owner":{"id":8}},"sender":{"id":9,"type":"Bot"}}"#)
+    let event = Gate::with(Github, br#"{"action":"opened","issue":{"number":3,"title":"Creaks"},"installation":{"id":5},"organization":{"id":6},"repository":{"id":7,"owner":{"id":8}},"sender":{"id":9,"type":"Bot"}}"#)
         .header("x-github-event", "issues")
         .header("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
         .event();
@@ -248,9 +248,16 @@ fn a_github_event_is_a_session_of_its_own() {
     assert_eq!(seen["session"]["key"], "acme:github:72d3162e-cc78-11e3-81ab-4c9367dc0958:user");
     assert_eq!(
         seen["provider_ids"],
-        json!({"workspace_id": "6", "channel_id": "7", "user_id": "9", "event_id": "72d3162e-cc78-11e3-81ab-4c9367dc0958"})
+        json!({"workspace_id": "6", "conversation_id": "7/issues/3", "channel_id": "7", "user_id": "9", "event_id": "72d3162e-cc78-11e3-81ab-4c9367dc0958"})
     );
-    assert_eq!(seen["channel_data"], json!({"type": "issues", "action": "opened"}));
+    assert_eq!(
+        seen["channel_data"],
+        json!({"type": "issues", "action": "opened", "number": "3", "ref": null})
+    );
+    assert_eq!(
+        (&seen["text"], &seen["metadata"]["event_mismatch"]),
+        (&json!("Creaks"), &json!(false))
+    );
     assert_eq!(
         (&seen["metadata"]["event"], &seen["metadata"]["type"], &seen["metadata"]["bot"]),
         (&json!("issues"), &json!("event"), &json!(true))

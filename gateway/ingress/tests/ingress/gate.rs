@@ -18,6 +18,8 @@ pub(crate) const NOW: UnixTime = replay::NOW;
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) provider: Provider,
+    pub(crate) method: Method,
+    pub(crate) target: String,
     pub(crate) keys: Keys,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -28,11 +30,14 @@ pub(crate) struct Gate {
 impl Gate {
     /// A request that opens, with this payload as it is.
     pub(crate) fn with(provider: Provider, payload: &[u8]) -> Self {
-        let key = key(replay::key(provider));
         let signed = sign::sign(provider, payload, &self::key(replay::signing_key(provider)), NOW, None).unwrap();
-        let keys = Keys::signed_by(vec![key]);
+        let keys = replay::keys(provider).unwrap();
+        // A webhook's flow stands in its path.
+        let target = if provider == Provider::Webhook { "/webhook/flow-1" } else { "/" };
         Self {
             provider,
+            method: Method::POST,
+            target: target.to_owned(),
             keys,
             headers: signed.headers,
             body: signed.body,
@@ -92,18 +97,23 @@ impl Gate {
         self
     }
 
-    pub(crate) fn open(&self) -> Result<Opened, Refusal> {
-        let scheme = if self.options.is_empty() {
+    /// The endpoint's provider with its options.
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.options.is_empty() {
             Scheme::example(self.provider)
         } else {
             Scheme::new(self.provider, &self.options).unwrap()
-        };
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<Opened, Refusal> {
+        let scheme = self.scheme();
         let body = self.body.clone().into();
         open(
             &scheme,
             &Request {
-                method: &Method::POST,
-                path_and_query: "/",
+                method: &self.method,
+                path_and_query: &self.target,
                 headers: &self.headers,
                 body: &body,
             },

@@ -2,14 +2,18 @@
 
 use crate::gate::Gate;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use tollgate_config::manifest::Provider;
 use tollgate_ingress::{Reason, recorded::Recorded, replay};
 
 fn provider() -> impl Strategy<Value = Provider> {
-    // Telegram signs nothing: its token says only who sends. Twilio signs a form's fields, which may be written in several ways.
-    let signing = Provider::ALL
-        .into_iter()
-        .filter(|provider| !matches!(provider, Provider::Telegram | Provider::Twilio));
+    // Telegram's token, the Bot Framework's and web chat's say only who sends. Twilio signs a form's fields, which may be written in several ways.
+    let signing = Provider::ALL.into_iter().filter(|provider| {
+        !matches!(
+            provider,
+            Provider::Telegram | Provider::Teams | Provider::Webchat | Provider::Twilio
+        )
+    });
     prop::sample::select(signing.collect::<Vec<_>>())
 }
 
@@ -70,11 +74,54 @@ proptest! {
     }
 
     #[test]
-    fn odd_ids_never_make_two_conversations_share_a_key(a in "[a%:/ é]{1,4}", b in "[a%:/ é]{1,4}", c in "[a%:/ é]{1,4}", d in "[a%:/ é]{1,4}") {
+    fn odd_ids_never_make_two_conversations_share_a_key(provider in 0..CHATS.len(), a in "[a%:/ é]{1,4}", b in "[a%:/ é]{1,4}", c in "[a%:/ é]{1,4}", d in "[a%:/ é]{1,4}") {
+        let (provider, body) = CHATS[provider];
         let key = |channel: &str, user: &str| {
-            let body = serde_json::json!({"type": "event_callback", "event": {"type": "message", "channel": channel, "user": user}});
-            Gate::with(Provider::Slack, body.to_string().as_bytes()).event().session_key(&crate::gate::tenant())
+            let gate = Gate::with(provider, body(channel, user).to_string().as_bytes());
+            gate.event().session_key(&crate::gate::tenant())
+        };
+        let (one, other) = (key(&a, &b), key(&c, &d));
+        prop_assert_eq!(one == other, (&a, &b) == (&c, &d), "{} {} {}", provider.as_str(), one, other);
+        prop_assert_eq!(one.split(':').count(), 4);
+    }
+
+    #[test]
+    fn a_thread_and_a_channel_of_the_same_odd_name_are_two_conversations(a in "[a%:/]{1,4}", b in "[a%:/]{1,4}", c in "[a%:/]{1,4}", d in "[a%:/]{1,4}") {
+        // Telegram's threads are counted within their chats, so both stand in the key.
+        let key = |chat: &str, thread: &str| {
+            let message = json!({"message_id": 1, "chat": {"id": chat}, "message_thread_id": thread, "from": {"id": 1}});
+            let body = json!({"update_id": 1, "message": message}).to_string();
+            Gate::with(Provider::Telegram, body.as_bytes()).event().session_key(&crate::gate::tenant())
         };
         prop_assert_eq!(key(&a, &b) == key(&c, &d), (&a, &b) == (&c, &d));
     }
 }
+
+/// A message of a channel and a user, as each chat provider has it.
+type Message = fn(&str, &str) -> Value;
+const CHATS: [(Provider, Message); 6] = [
+    (
+        Provider::Slack,
+        |channel, user| json!({"type": "event_callback", "event": {"type": "message", "channel": channel, "user": user}}),
+    ),
+    (
+        Provider::Telegram,
+        |chat, user| json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": chat}, "from": {"id": user}}}),
+    ),
+    (
+        Provider::TeamsOutgoing,
+        |conversation, user| json!({"type": "message", "id": "1", "conversation": {"id": conversation}, "from": {"id": user}}),
+    ),
+    (
+        Provider::Webex,
+        |room, user| json!({"resource": "messages", "event": "created", "actorId": user, "data": {"id": "1", "roomId": room}}),
+    ),
+    (
+        Provider::Discord,
+        |channel, user| json!({"type": 2, "id": "1", "channel_id": channel, "user": {"id": user}, "data": {"type": 1}}),
+    ),
+    (
+        Provider::Zoom,
+        |channel, user| json!({"event": "chat_message.sent", "event_ts": 1_531_420_618_000_i64, "payload": {"account_id": "a", "operator_id": user, "object": {"id": "1", "channel_id": channel}}}),
+    ),
+];

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 use tollgate_config::manifest::Provider;
 use tollgate_ingress::{
-    Keys, Opened, Scheme, open,
+    Opened, Scheme, open,
     recorded::Recorded,
     replay::{self, Family},
     sign,
@@ -43,7 +43,7 @@ fn cases_keep_their_promises_and_the_good_recordings_open() {
             }
             let provider = Provider::from_name(line).unwrap_or_else(|| panic!("{name}: no provider {line:?}"));
             assert!(family.holds(provider), "{name} is not of this family");
-            let keys = Keys::signed_by(vec![crate::gate::key(replay::key(provider))]);
+            let keys = replay::keys(provider).unwrap();
             let opened = Recorded::parse(rest).map(|recorded| open(&Scheme::example(provider), &recorded.request(), &keys, replay::NOW));
             let good = !name.contains("refused");
             assert_eq!(

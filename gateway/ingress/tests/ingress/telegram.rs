@@ -4,7 +4,7 @@ use crate::gate::{Gate, NOW, activity, key, shared};
 use crate::schema;
 use serde_json::{Value, json};
 use tollgate_config::manifest::Provider::Telegram;
-use tollgate_ingress::{Reason, replay, sign};
+use tollgate_ingress::{DropReason, Reason, replay, sign};
 
 const TOKEN: &str = "x-telegram-bot-api-secret-token";
 
@@ -283,12 +283,24 @@ fn bots_are_marked_and_people_behind_a_chat_are_not() {
             json!({"from": {"id": 1_087_968_824, "is_bot": true}, "sender_chat": {"id": -5}}),
             false,
         ),
-        (json!({"from": {"id": 2}, "sender_business_bot": {"id": 1, "is_bot": true}}), true),
+        (json!({"from": {"id": 2}, "via_bot": {"id": 1, "is_bot": true}}), true),
     ] {
         let mut message = json!({"message_id": 1, "chat": {"id": 5}});
         message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(read(&update("message", &message))["metadata"]["bot"], bot, "{more}");
     }
+}
+
+#[test]
+fn what_the_bot_wrote_in_the_name_of_its_business_is_dropped() {
+    let message = json!({"message_id": 1, "chat": {"id": 5}, "from": {"id": 2}, "business_connection_id": "b", "sender_business_bot": {"id": 1, "is_bot": true}});
+    for name in ["business_message", "edited_business_message"] {
+        let gate = Gate::with(Telegram, update(name, &message).to_string().as_bytes());
+        assert_eq!(gate.dropped(), DropReason::OwnMessage, "{name}");
+    }
+    let mut theirs = message;
+    theirs.as_object_mut().unwrap().remove("sender_business_bot");
+    assert_eq!(read(&update("business_message", &theirs))["metadata"]["type"], "message");
 }
 
 #[test]

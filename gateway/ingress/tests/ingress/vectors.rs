@@ -58,7 +58,9 @@ fn published_vectors_behave_as_their_sources_say() {
         (Provider::Slack, include_str!("../vectors/slack.json"), 5),
         (Provider::Stripe, include_str!("../vectors/stripe.json"), 1),
         (Provider::Bitbucket, include_str!("../vectors/bitbucket.json"), 1),
+        (Provider::Sendgrid, include_str!("../vectors/sendgrid.json"), 4),
         (Provider::Github, include_str!("../vectors/github.json"), 3),
+        (Provider::Line, include_str!("../vectors/line.json"), 3),
         (Provider::StandardWebhooks, include_str!("../vectors/standard-webhooks.json"), 13),
     ];
     for (provider, text, count) in files {

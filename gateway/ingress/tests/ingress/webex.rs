@@ -4,7 +4,7 @@ use crate::gate::{Gate, NOW, activity, key, shared};
 use crate::schema;
 use serde_json::{Value, json};
 use tollgate_config::manifest::{Provider::Webex, Scalar};
-use tollgate_ingress::{Reason, replay, sign};
+use tollgate_ingress::{Deliveries, DropReason, Opened, Reason, replay, sign};
 
 const SIGNATURE: &str = "x-webex-signature";
 const OLD: &str = "x-spark-signature";
@@ -168,19 +168,39 @@ fn kinds_are_told_apart() {
 
 #[test]
 fn what_the_application_did_itself_is_marked() {
-    let bot = |resource: &str, actor: &str, email: &str| {
+    let by = |resource: &str, actor: &str, email: &str| {
         let mut body = event(resource, "created", &json!({"id": "x", "personEmail": email}));
         body["actorId"] = json!(actor);
-        read(&body)["metadata"]["bot"].clone()
+        body
     };
+    let bot = |resource: &str, actor: &str, email: &str| read(&by(resource, actor, email))["metadata"]["bot"].clone();
     assert_eq!(bot("messages", "ada", "ada@a.example"), false);
-    assert_eq!(bot("messages", "bot", ""), true);
     assert_eq!(bot("messages", "other", "other@webex.bot"), true);
     assert_eq!(bot("messages", "other", "webex.bot@a.example"), false);
     // The bot was added by somebody; somebody was added by the bot.
     assert_eq!(bot("memberships", "ada", "gate@webex.bot"), false);
     assert_eq!(bot("memberships", "bot", "ada@a.example"), true);
     assert_eq!(bot("attachmentActions", "bot", ""), false);
+}
+
+#[test]
+fn what_the_webhooks_own_account_wrote_is_dropped() {
+    let by = |what: &str, actor: Value, person: Value| {
+        let mut body = event("messages", what, &json!({"id": "x", "personId": person}));
+        body["actorId"] = actor;
+        Gate::with(Webex, body.to_string().as_bytes())
+    };
+    for what in ["created", "updated", "deleted"] {
+        assert_eq!(by(what, json!("bot"), json!("bot")).dropped(), DropReason::OwnMessage, "{what}");
+        // Somebody took back what the bot had said.
+        assert_eq!(activity(&by(what, json!("ada"), json!("bot")).event())["metadata"]["bot"], false);
+    }
+    assert_eq!(by("created", Value::Null, json!("bot")).dropped(), DropReason::OwnMessage);
+    // Nobody is not the same as nobody.
+    let mut nobody = event("messages", "created", &json!({"id": "x"}));
+    nobody["actorId"] = Value::Null;
+    nobody["createdBy"] = Value::Null;
+    assert!(Gate::with(Webex, nobody.to_string().as_bytes()).event().id_mark().is_some());
 }
 
 #[test]
@@ -240,7 +260,16 @@ fn payloads_of_the_corpus() {
         {
             assert_eq!(gate.reason(), Some(Reason::Unparsable), "{name}");
         } else {
-            assert_eq!(schema::wrong(&activity(&gate.event())), Vec::<String>::new(), "{name}");
+            match gate.open() {
+                Ok(Opened::Deliveries(Deliveries { events, dropped })) => {
+                    assert_eq!(events.len() + dropped.len(), 1, "{name}");
+                    assert!(dropped.iter().all(|dropped| dropped.reason == DropReason::OwnMessage), "{name}");
+                    for event in &events {
+                        assert_eq!(schema::wrong(&activity(event)), Vec::<String>::new(), "{name}");
+                    }
+                }
+                other => panic!("{name}: {other:?}"),
+            }
         }
     }
 }

@@ -26,19 +26,31 @@ fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
+fn acme() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+fn bounds(in_flight: usize) -> Bounds {
+    Bounds {
+        in_flight,
+        in_flight_each: in_flight,
+        done_each: u64::MAX,
+    }
+}
+
 fn table(capacity: usize) -> Dedupe {
-    Dedupe::new(Journal::in_memory(100), capacity)
+    Dedupe::new(Journal::in_memory(100), bounds(capacity))
 }
 
 fn first(table: &Dedupe, marks: Vec<Mark>) -> Ticket {
-    match table.enter(marks, start(), HORIZON) {
+    match table.enter(&acme(), marks, start(), HORIZON) {
         Ok(Seen::First(ticket)) => ticket,
         other => panic!("{other:?}"),
     }
 }
 
 fn running(table: &Dedupe, marks: Vec<Mark>) -> Flight {
-    match table.enter(marks, start(), HORIZON) {
+    match table.enter(&acme(), marks, start(), HORIZON) {
         Ok(Seen::Running(flight)) => flight,
         other => panic!("{other:?}"),
     }
@@ -67,9 +79,9 @@ async fn who_comes_while_the_first_runs_gets_its_status() {
 async fn what_is_done_never_runs_again_until_its_marks_expire() {
     let table = table(10);
     first(&table, vec![id(1)]).settle(StatusCode::OK);
-    assert!(matches!(table.enter(vec![id(1)], start(), HORIZON), Ok(Seen::Done)));
+    assert!(matches!(table.enter(&acme(), vec![id(1)], start(), HORIZON), Ok(Seen::Done)));
     assert!(matches!(
-        table.enter(vec![id(1)], start() + HORIZON * 2, HORIZON),
+        table.enter(&acme(), vec![id(1)], start() + HORIZON * 2, HORIZON),
         Ok(Seen::First(_))
     ));
     assert_eq!(table.in_flight(), 0);
@@ -104,7 +116,7 @@ async fn a_hit_on_either_mark_is_a_repeat_and_endpoints_share_none() {
     drop(first(&table, vec![mark("other", MarkKind::Id, 1)]));
     ticket.settle(StatusCode::OK);
     for marks in [vec![id(1), body(9)], vec![id(9), body(2)]] {
-        assert!(matches!(table.enter(marks, start(), HORIZON), Ok(Seen::Done)));
+        assert!(matches!(table.enter(&acme(), marks, start(), HORIZON), Ok(Seen::Done)));
     }
     assert_eq!(table.in_flight(), 0);
 }
@@ -121,7 +133,10 @@ async fn without_marks_everything_is_a_first() {
 async fn a_full_table_takes_no_more_and_forgets_nothing() {
     let table = table(2);
     let held = first(&table, vec![id(1), body(1)]);
-    assert!(matches!(table.enter(vec![id(2)], start(), HORIZON), Err(DedupeError::Full)));
+    assert!(matches!(
+        table.enter(&acme(), vec![id(2)], start(), HORIZON),
+        Err(DedupeError::Full)
+    ));
     running(&table, vec![id(1)]);
     held.settle(StatusCode::OK);
     first(&table, vec![id(2)]).settle(StatusCode::OK);
@@ -129,9 +144,12 @@ async fn a_full_table_takes_no_more_and_forgets_nothing() {
 
 #[tokio::test]
 async fn a_full_journal_takes_no_more_and_evicts_nothing() {
-    let table = Dedupe::new(Journal::in_memory(1), 10);
+    let table = Dedupe::new(Journal::in_memory(1), bounds(10));
     first(&table, vec![id(1)]).settle(StatusCode::OK);
-    assert!(matches!(table.enter(vec![id(2)], start(), HORIZON), Err(DedupeError::Full)));
+    assert!(matches!(
+        table.enter(&acme(), vec![id(2)], start(), HORIZON),
+        Err(DedupeError::Full)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +171,7 @@ async fn of_two_hundred_at_once_one_runs() {
         .map(|_| {
             let (table, runs) = (table.clone(), runs.clone());
             tokio::spawn(async move {
-                match table.enter(vec![id(1), body(1)], start(), HORIZON).unwrap() {
+                match table.enter(&acme(), vec![id(1), body(1)], start(), HORIZON).unwrap() {
                     Seen::First(ticket) => {
                         runs.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         tokio::task::yield_now().await;
@@ -174,4 +192,39 @@ async fn of_two_hundred_at_once_one_runs() {
     }
     assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 1);
     assert_eq!(table.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn one_tenant_leaves_room_for_the_others() {
+    let share = Bounds {
+        in_flight: 4,
+        in_flight_each: 2,
+        done_each: 3,
+    };
+    let table = Dedupe::new(Journal::in_memory(100), share);
+    let beta = TenantId::new("beta").unwrap();
+    let held = [first(&table, vec![id(1)]), first(&table, vec![id(2)])];
+    let entered = |tenant: &TenantId, mark: Mark, now| table.enter(tenant, vec![mark], now, HORIZON);
+    assert!(matches!(entered(&acme(), id(3), start()), Err(DedupeError::ShareFull)));
+    assert!(
+        matches!(entered(&acme(), id(1), start()), Ok(Seen::Running(_))),
+        "a repeat needs no room"
+    );
+    assert!(matches!(entered(&beta, id(4), start()), Ok(Seen::First(_))));
+    for ticket in held {
+        ticket.settle(StatusCode::OK);
+    }
+    first(&table, vec![id(3)]).settle(StatusCode::OK);
+    assert!(matches!(entered(&acme(), id(5), start()), Err(DedupeError::ShareFull)));
+    assert!(matches!(entered(&beta, id(5), start()), Ok(Seen::First(_))));
+    // When its marks have expired, the share is free again.
+    assert!(matches!(entered(&acme(), id(5), start() + HORIZON * 3), Ok(Seen::First(_))));
+    assert_eq!(table.in_flight(), 0);
+}
+
+#[test]
+fn a_tenant_alone_has_it_all_and_one_of_several_a_half() {
+    let (alone, many) = (Bounds::of_tenants(1), Bounds::of_tenants(50));
+    assert_eq!((alone.in_flight_each, alone.done_each), (MAX_IN_FLIGHT, MAX_DONE));
+    assert_eq!((many.in_flight_each, many.done_each), (MAX_IN_FLIGHT / 2, MAX_DONE / 2));
 }

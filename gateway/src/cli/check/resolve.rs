@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{problem::Problem, report::Failure},
+    identity,
     listen::tls,
     secrets::{self, SecretError},
 };
@@ -19,6 +20,10 @@ pub(super) fn all(environment: &Environment, manifest: &Path) -> Result<(), Fail
         Err(errors) => errors.0.iter().map(|error| secret(environment, manifest, error)).collect(),
     };
     let mut others = certificates(environment, manifest);
+    others.extend(identity::fixed(environment).err().map(|error| {
+        let path = "identity.env".to_owned();
+        Problem::new(manifest, None, path, error.to_string())
+    }));
     let (keys, unread) = keys(environment, manifest);
     others.extend(packs(environment, manifest, &keys, unread.is_empty()));
     others.extend(unread);

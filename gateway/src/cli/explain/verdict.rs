@@ -57,8 +57,9 @@ impl Verdict {
         match open(scheme, request, keys, now) {
             Ok(Opened::Handshake(answer)) => Self::Handshake(answer.status),
             Ok(Opened::Deliveries(deliveries)) => Self::Accept(deliveries),
-            Err(Refusal { reason, detail }) => {
-                let code = respond::status_of_reason(reason);
+            Err(refusal) => {
+                let code = respond::status_of_refusal(&refusal);
+                let Refusal { reason, detail, .. } = refusal;
                 if reason.is_verified() {
                     Self::Unparsable { code, detail }
                 } else {

@@ -5,6 +5,7 @@ use crate::listen::serve::Activity;
 fn peer(tls: bool, server_name: Option<&str>, trusted: bool) -> Peer {
     Peer {
         address: "192.0.2.1:1234".parse().unwrap(),
+        proxy: None,
         tls,
         server_name: server_name.map(|name| Host::parse(name).ok()),
         trusted,

@@ -1,7 +1,9 @@
 //! Misbehaves by path. The tests of every limit run it; whatever it does, the gate must go on serving others.
 //!
-//! [`misdeeds`] are the ways to be a bad worker, [`outbound`] calls where the request says; `/secret` shows a secret.
+//! [`misdeeds`] are the ways to be a bad worker, [`keepsakes`] what it might carry from one instance to the next, [`outbound`] calls where the request says;
+//! `/secret` shows a secret.
 
+mod keepsakes;
 mod misdeeds;
 mod outbound;
 
@@ -52,6 +54,18 @@ impl Guest for Hostile {
             "/secret" => match secrets::get(query.strip_prefix("name=").unwrap_or_default()) {
                 Ok(secret) => answer(out, 200, &String::from_utf8_lossy(&secret)),
                 Err(error) => answer(out, 404, &format!("{error:?}")),
+            },
+            "/count" => answer(out, 200, &keepsakes::count()),
+            "/random" => answer(out, 200, &keepsakes::random()),
+            "/insecure" => answer(out, 200, &keepsakes::insecure()),
+            "/seed" => answer(out, 200, &keepsakes::seed()),
+            "/hash" => answer(out, 200, &keepsakes::hash()),
+            "/clock" => answer(out, 200, &keepsakes::clock()),
+            "/wall" => answer(out, 200, &keepsakes::wall()),
+            "/leak" => answer(out, 200, &keepsakes::leak()),
+            "/allocate" => match query.strip_prefix("kib=").and_then(|kibibytes| kibibytes.parse().ok()) {
+                Some(kibibytes) => answer(out, 200, &keepsakes::allocate(kibibytes)),
+                None => answer(out, 400, "say how much: /allocate?kib=N"),
             },
             _ => answer(out, 404, "no such misdeed"),
         }

@@ -2,7 +2,7 @@
 
 use super::{content, signed_at};
 use crate::{
-    Opened, Refusal,
+    DropReason, Opened, Refusal,
     activity::{Kind, ProviderIds},
     json::Object,
     moment,
@@ -36,6 +36,15 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, eve
     let channel = own(data.id("channel_id").or_else(|| data.id("lobby_id"))).filter(|_| talk);
     // Nothing names an event. Its retries have the same body, and the signature covers it.
     let id = own(body.id("id")).unwrap_or_else(|| generic::derived_id(arrival.request.body));
+    let application = own(body.id("application_id"));
+    // An application's messages bear its id; its user has the same one, unless both are very old.
+    let mut wrote = [data.id("application_id"), who.id("id")].into_iter().flatten();
+    if talk && application.is_some() && wrote.any(|id| Some(&*id) == application.as_deref()) {
+        return Ok(generic::dropped(
+            DropReason::OwnMessage,
+            generic::signed("event", Some(id)).as_ref(),
+        ));
+    }
 
     let mut draft = generic::draft(arrival, &super::FACTS, kind, Some(&name), raw);
     draft.ids = ProviderIds {
@@ -54,11 +63,11 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, eve
     draft.user = user.filter(|_| talk);
     let happened = event.text("timestamp").and_then(|at| moment::rfc3339(&at));
     draft.timestamp = happened.or_else(|| signed_at(arrival)).unwrap_or(draft.timestamp);
+    draft.locale = own(who.text("locale"));
     draft.metadata.bot = content::is_bot(&who);
     if matches!(kind, Kind::Message | Kind::Edit) {
         content::fill(&mut draft, &data);
     }
-    let application = own(body.id("application_id"));
     if let Some(application) = &application {
         draft
             .channel_data

@@ -2,17 +2,52 @@
 
 use super::{anchor, content, metadata, signed_at};
 use crate::{
-    Refusal, UnixTime, Verified,
+    DropReason, Opened, Refusal, UnixTime, Verified,
     activity::{Draft, Kind, ProviderIds},
     entity,
     json::Object,
-    provider::Arrival,
+    provider::{Arrival, generic},
     verified::EventId,
 };
 use serde_json::{Map, Value, value::RawValue};
 use std::{borrow::Cow, sync::Arc};
 
-pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Refusal> {
+/// Messages that only say what happened to their channel.
+const NOTES: [&str; 31] = [
+    "bot_add",
+    "bot_remove",
+    "bot_enable",
+    "bot_disable",
+    "channel_archive",
+    "channel_unarchive",
+    "channel_convert_to_private",
+    "channel_convert_to_public",
+    "channel_name",
+    "channel_purpose",
+    "channel_topic",
+    "channel_posting_permissions",
+    "channel_canvas_updated",
+    "ekm_access_denied",
+    "file_comment_deleted",
+    "group_archive",
+    "group_unarchive",
+    "group_name",
+    "group_purpose",
+    "group_topic",
+    "huddle_thread",
+    "assistant_app_thread",
+    "joiner_notification",
+    "message_replied",
+    "pinned_item",
+    "unpinned_item",
+    "reminder_add",
+    "reply_broadcast",
+    "sh_room_created",
+    "thread_locked",
+    "tombstone",
+];
+
+pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Opened, Refusal> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let envelope = Object::read(raw).ok_or_else(|| Refusal::unparsable("the body is no JSON object"))?;
     let wrapped = envelope.object("event");
@@ -35,6 +70,19 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
     let item = event.object("item").unwrap_or_default();
     let assistant = event.object("assistant_thread").unwrap_or_default();
 
+    let event_id = own(envelope.id("event_id"));
+    let id = event_id.clone().map(|text| EventId {
+        kind: "event",
+        text,
+        signed: true,
+    });
+    let itself = Itself::of(&envelope);
+    // Whether it joined a channel, or what it reacted to, a bot may want to know; only what it says comes back as something to answer.
+    // In an edit and a deletion the message itself counts: in Slack only its author changes one.
+    if matches!(kind, Kind::Message | Kind::Edit | Kind::Deletion) && (itself.wrote(&message) || itself.wrote(&event)) {
+        return Ok(generic::dropped(DropReason::OwnMessage, id.as_ref()));
+    }
+
     let workspace = own(envelope.id("team_id").or_else(|| envelope.id("enterprise_id")));
     let channel = own(of_object_or_id(&event, "channel", "channel_id")
         .or_else(|| item.id("channel"))
@@ -51,8 +99,11 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
         Kind::Reaction => item.id("ts"),
         _ => message.id("ts"),
     };
-    let event_id = own(envelope.id("event_id"));
     let text = if kind == Kind::Deletion { None } else { own(message.text("text")) };
+    let mut entities = text.as_deref().map(entity::slack).unwrap_or_default();
+    if name == "link_shared" {
+        entities.urls = event.objects("links").filter_map(|link| own(link.text("url"))).collect();
+    }
     let happened = ["ts", "event_ts"].into_iter().find_map(|member| content::ts(&event.text(member)?));
 
     let draft = Draft {
@@ -67,8 +118,8 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
             .or_else(|| event.object("user").and_then(|user| user.text("locale")))),
         attachments: content::attachments(&message),
         buttons: content::buttons(&message),
-        entities: text.as_deref().map(entity::slack).unwrap_or_default(),
-        metadata: metadata(arrival, kind, &name, is_bot(&message) || is_bot(&event)),
+        entities,
+        metadata: metadata(arrival, kind, &name, is_bot(&message) || is_bot(&event) || itself.did(&event)),
         channel_data: channel_data(&name, subtype.as_deref(), &event),
         ids: ProviderIds {
             workspace_id: workspace.clone(),
@@ -77,23 +128,43 @@ pub(super) fn read(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Verified, Re
             channel_id: channel,
             user_id: user,
             message_id: own(message_id),
-            event_id: event_id.clone(),
+            event_id,
             ..ProviderIds::default()
         },
         text,
         raw: Arc::from(raw.to_owned()),
     };
-    Verified::new(
-        arrival,
-        draft,
-        event_id.map(|text| EventId {
-            kind: "event",
-            text,
-            signed: true,
-        }),
-        workspace,
-        arrival.request.body.clone(),
-    )
+    Verified::new(arrival, draft, id, workspace, arrival.request.body.clone()).map(generic::one)
+}
+
+/// Who the endpoint's app is, as the signed envelope says.
+struct Itself<'a> {
+    app: Option<Cow<'a, str>>,
+    bot_users: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Itself<'a> {
+    fn of(envelope: &Object<'a>) -> Self {
+        let bots = envelope
+            .objects("authorizations")
+            .filter(|found| found.raw("is_bot").is_some_and(|flag| flag.get() == "true"));
+        Self {
+            app: envelope.id("api_app_id"),
+            bot_users: bots.filter_map(|found| found.id("user_id")).collect(),
+        }
+    }
+
+    /// Whether the app wrote a message: under its name, or as its bot's user.
+    fn wrote(&self, message: &Object<'_>) -> bool {
+        let profile = || message.object("bot_profile").and_then(|profile| profile.id("app_id"));
+        let by_app = self.app.is_some() && [message.id("app_id"), profile()].contains(&self.app);
+        by_app || self.did(message)
+    }
+
+    /// Whether the bot's user did it.
+    fn did(&self, event: &Object<'_>) -> bool {
+        of_object_or_id(event, "user", "user_id").is_some_and(|user| self.bot_users.contains(&user))
+    }
 }
 
 /// A member that is an id in some events and an object with an id in others.
@@ -105,7 +176,7 @@ fn of_object_or_id<'a>(event: &Object<'a>, member: &str, other: &str) -> Option<
 }
 
 fn is_bot(message: &Object<'_>) -> bool {
-    message.id("bot_id").is_some() || message.text("subtype").as_deref() == Some("bot_message")
+    message.id("bot_id").is_some() || message.object("bot_profile").is_some() || message.text("subtype").as_deref() == Some("bot_message")
 }
 
 fn kind(name: &str, subtype: Option<&str>) -> Kind {
@@ -113,9 +184,10 @@ fn kind(name: &str, subtype: Option<&str>) -> Kind {
         ("message", Some("message_changed")) => Kind::Edit,
         ("message", Some("message_deleted")) => Kind::Deletion,
         ("message", Some("channel_join" | "channel_leave" | "group_join" | "group_leave")) => Kind::Membership,
+        ("message", Some(subtype)) if NOTES.contains(&subtype) => Kind::Event,
         ("message" | "app_mention", _) => Kind::Message,
         ("reaction_added" | "reaction_removed", _) => Kind::Reaction,
-        ("member_joined_channel" | "member_left_channel" | "team_join", _) => Kind::Membership,
+        ("member_joined_channel" | "member_left_channel" | "channel_left" | "group_left" | "team_join", _) => Kind::Membership,
         _ => Kind::Event,
     }
 }

@@ -1,15 +1,16 @@
 //! What Teams sends: an activity of the Bot Framework (github.com/microsoft/botframework-sdk, `botframework-activity.md`).
 
-use super::FACTS;
 use crate::{
-    Opened, Refusal,
+    DropReason, Opened, Refusal,
     activity::{Attachment, Button, Entities, Kind, Mention, ProviderIds},
     entity,
     json::Object,
     moment,
-    provider::{Arrival, generic},
+    provider::{Arrival, Facts, generic},
 };
+use data_encoding::HEXLOWER;
 use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 
 /// Who is a bot has an id that begins so; people's begin with `29:`.
@@ -25,9 +26,27 @@ const CARD: &str = "application/vnd.microsoft.card.";
 const THREAD: &str = ";messageid=";
 
 /// Members that an answer needs, shown in `channel_data` where they are present.
-const SHOWN: [&str; 5] = ["serviceUrl", "replyToId", "channelId", "name", "textFormat"];
+const SHOWN: [&str; 7] = ["serviceUrl", "replyToId", "channelId", "name", "textFormat", "action", "code"];
 
-pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
+/// Lists of a change, and the member of each entry that `channel_data` shows.
+const CHANGES: [(&str, &str); 4] = [
+    ("membersAdded", "id"),
+    ("membersRemoved", "id"),
+    ("reactionsAdded", "type"),
+    ("reactionsRemoved", "type"),
+];
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::provider) enum Sender {
+    /// Teams itself, for an outgoing webhook.
+    OutgoingWebhook,
+    /// The Bot Framework's connector, of any channel.
+    Connector,
+}
+
+/// Reads an activity.
+pub(in crate::provider) fn read(arrival: &Arrival<'_>, facts: &Facts, sender: Sender) -> Result<Opened, Refusal> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let (raw, body) = generic::object(arrival)?;
     let name = body
@@ -42,13 +61,23 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let tenant = of_channel("tenant").or_else(|| own(conversation.id("tenantId")));
     let user = own(from.id("id"));
     let id = own(body.id("id"));
+    let mark = match sender {
+        Sender::OutgoingWebhook => id.clone(),
+        Sender::Connector => id.as_deref().map(|id| mark(id, &name, kind, talk.as_deref(), &body)),
+    };
+    // The recipient is the bot.
+    let role = sender == Sender::Connector && from.text("role").as_deref() == Some("bot");
+    let itself = role || user.is_some() && own(object("recipient").id("id")) == user;
+    if itself && matches!(kind, Kind::Message | Kind::Edit | Kind::Deletion | Kind::Reaction) {
+        return Ok(generic::dropped(DropReason::OwnMessage, generic::signed("activity", mark).as_ref()));
+    }
 
-    let mut draft = generic::draft(arrival, &FACTS, kind, Some(&name), raw);
+    let mut draft = generic::draft(arrival, facts, kind, Some(&name), raw);
     draft.ids = ProviderIds {
         team_id: of_channel("team"),
         workspace_id: tenant.clone(),
         thread_id: talk.clone().filter(|talk| talk.contains(THREAD)),
-        channel_id: of_channel("channel"),
+        channel_id: of_channel("channel").or_else(|| Some(talk.as_ref()?.split_once(THREAD)?.0.to_owned())),
         user_id: user.clone(),
         message_id: if matches!(kind, Kind::Action | Kind::Reaction) {
             own(body.id("replyToId"))
@@ -80,7 +109,29 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
             draft.channel_data.insert(member.to_owned(), Value::from(value));
         }
     }
-    generic::deliver(arrival, draft, generic::signed("activity", id), tenant)
+    for (member, shown) in CHANGES {
+        let all: Vec<_> = body.objects(member).filter_map(|found| found.id(shown).map(Value::from)).collect();
+        if !all.is_empty() {
+            draft.channel_data.insert(member.to_owned(), Value::from(all));
+        }
+    }
+    if let Some(change) = channel.text("eventType") {
+        draft.channel_data.insert("eventType".to_owned(), Value::from(change));
+    }
+    // The connector's token does not cover the body, so an id is no more proven than the rest; a mark of the body would add nothing, since
+    // whoever could change the one could change the other.
+    generic::deliver(arrival, draft, generic::signed("activity", mark), tenant)
+}
+
+/// An id counts within its conversation and its type; the same message can be changed and deleted more than once.
+fn mark(id: &str, name: &str, kind: Kind, talk: Option<&str>, body: &Object<'_>) -> String {
+    let talk = HEXLOWER.encode(&Sha256::digest(talk.unwrap_or_default()));
+    let talk = talk.get(..16).unwrap_or_default();
+    let again = matches!(kind, Kind::Edit | Kind::Deletion | Kind::Reaction | Kind::Membership);
+    match body.text("timestamp").filter(|_| again) {
+        Some(at) => format!("{id}.{name}.{talk}.{at}"),
+        None => format!("{id}.{name}.{talk}"),
+    }
 }
 
 fn kind(name: &str, body: &Object<'_>) -> Kind {

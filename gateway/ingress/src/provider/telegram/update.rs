@@ -2,7 +2,7 @@
 
 use super::{FACTS, message};
 use crate::{
-    Opened, Refusal, UnixTime,
+    DropReason, Opened, Refusal, UnixTime,
     activity::{Attachment, Button, Draft, Entities, Kind, ProviderIds},
     clock,
     json::{self, Object},
@@ -61,6 +61,13 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         (Some(name), kind, event)
     });
     let kind = if kind == Kind::Message { message::kind(&event) } else { kind };
+    // A bot sees nothing that it wrote itself, but what it wrote in the name of a business: an account has one bot, the one that gets its messages.
+    if matches!(kind, Kind::Message | Kind::Edit) && event.object("sender_business_bot").is_some() {
+        return Ok(generic::dropped(
+            DropReason::OwnMessage,
+            generic::signed("update", Some(id)).as_ref(),
+        ));
+    }
 
     // A press on a button nests the message that has the button.
     let message = event.object("message").filter(|_| kind == Kind::Action);
@@ -73,10 +80,10 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         // A customer's chat with a business has the same id as the customer's own chat with the bot, and as the one with another business.
         let business = place
             .id("business_connection_id")
-            .map(|business| format!("{business}/"))
+            .map(|business| format!("{}/", part(&business)))
             .unwrap_or_default();
-        let thread = thread.as_deref().map(|thread| format!("/{thread}")).unwrap_or_default();
-        format!("{business}{chat}{thread}")
+        let thread = thread.as_deref().map(|thread| format!("/{}", part(thread))).unwrap_or_default();
+        format!("{business}{}{thread}", part(chat))
     });
 
     let mut draft = generic::draft(arrival, &FACTS, kind, name, raw);
@@ -103,10 +110,16 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     generic::deliver(arrival, draft, generic::signed("update", Some(id)), None)
 }
 
-/// Who writes in the name of a chat (an anonymous administrator, a channel) stands behind a bot's name, but is none; what a business's own bot wrote is.
+/// An id as a part of a conversation's: one with a slash would make one conversation of two.
+fn part(id: &str) -> String {
+    id.replace('%', "%25").replace('/', "%2F")
+}
+
+/// Who writes in the name of a chat (an anonymous administrator, a channel) stands behind a bot's name, but is none; words that somebody chose
+/// from a bot's are the bot's.
 fn is_bot(event: &Object<'_>, sender: &Object<'_>) -> bool {
     let is_bot = sender.raw("is_bot").is_some_and(|flag| flag.get() == "true");
-    (is_bot && event.object("sender_chat").is_none()) || event.object("sender_business_bot").is_some()
+    (is_bot && event.object("sender_chat").is_none()) || event.object("via_bot").is_some()
 }
 
 /// Text, files, buttons and entities.
@@ -165,6 +178,7 @@ fn channel_data(kind: Kind, name: Option<&str>, event: &Object<'_>, place: &Obje
     if let Some(query) = name.filter(|name| name.ends_with("_query")) {
         set(&format!("{query}_id"), event.id("id"));
     }
+    set("via_bot", event.object("via_bot").and_then(|bot| bot.id("id")));
     set("service", message::service(event).map(Cow::Borrowed));
     set("command", message::command(event));
     if kind == Kind::Membership {

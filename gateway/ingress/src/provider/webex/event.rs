@@ -2,7 +2,7 @@
 
 use super::FACTS;
 use crate::{
-    Opened, Refusal,
+    DropReason, Opened, Refusal,
     activity::{Attachment, Button, Kind, Mention, ProviderIds},
     json::{self, Object},
     moment,
@@ -31,6 +31,13 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let name = format!("{resource}.{event}");
     let kind = kind(&resource, &event);
     let id = event_id(&name, &thing, &resource, &event, &data, arrival);
+    // What the webhook's own account wrote, changed or took back.
+    if resource == "messages" && is_itself(&body, &data) {
+        return Ok(generic::dropped(
+            DropReason::OwnMessage,
+            generic::signed("event", Some(id)).as_ref(),
+        ));
+    }
 
     let room = if resource == "rooms" {
         Some(thing.clone())
@@ -113,16 +120,20 @@ fn event_id(name: &str, thing: &str, resource: &str, event: &str, data: &Object<
     format!("{name}.{thing}.{again}")
 }
 
-/// A bot's own address, or the account that made the webhook: what it does is the application's own doing. Only people send cards back.
+/// Whether the account that made the webhook did it. Who wrote a message is who acts, unless something else is said.
+fn is_itself(body: &Object<'_>, data: &Object<'_>) -> bool {
+    let actor = body.id("actorId").or_else(|| data.id("personId"));
+    actor.is_some() && body.id("createdBy") == actor
+}
+
+/// A bot's own address, or the account that made the webhook. Only people send cards back.
 fn is_bot(resource: &str, body: &Object<'_>, data: &Object<'_>) -> bool {
-    let itself = body.id("actorId").is_some_and(|actor| body.id("createdBy") == Some(actor));
     let address = data.text("personEmail").unwrap_or_default();
-    let bots = BOTS.iter().any(|domain| address.ends_with(domain));
     match resource {
         "attachmentActions" => false,
-        "messages" => bots || itself,
+        "messages" => BOTS.iter().any(|domain| address.ends_with(domain)),
         // The address is the member's, who may be another than who acts.
-        _ => itself,
+        _ => is_itself(body, data),
     }
 }
 

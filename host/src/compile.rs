@@ -1,0 +1,89 @@
+//! From a component to machine code. The component is not trusted: this may take all memory and time that it is given, so the gateway runs it
+//! in a process of its own ([`crate::compiler`]).
+
+use crate::{LoadError, Refusal, WarmUp, engine, snapshot};
+use bytes::Bytes;
+use wasmtime::{Engine, component::Component};
+
+/// What to compile.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// A component.
+    pub component: Bytes,
+    /// What it is asked before it is snapshot.
+    pub warm_up: WarmUp,
+}
+
+/// Machine code for this machine and this build, and whether it begins where the warm-up ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compiled {
+    /// Whether it is a snapshot, and if not, why.
+    pub snapshot: Result<(), Refusal>,
+    /// What wasmtime made. Running anything else is running its author's machine code: whoever loads it must know where it comes from.
+    code: Vec<u8>,
+}
+
+impl Job {
+    /// Names it: the same bytes with the same warm-up have the same digest.
+    pub(crate) fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        self.words(&mut |word| {
+            hasher.update(&(word.len() as u64).to_le_bytes());
+            hasher.update(word);
+        });
+        hasher.finalize()
+    }
+
+    /// Warms up, takes the snapshot, compiles it; when that is refused, compiles the component as it is.
+    ///
+    /// # Errors
+    /// When it is no component that can run here.
+    pub fn run(&self) -> Result<Compiled, LoadError> {
+        let snapshot = self.apart(|| snapshot::take(&self.component, &self.warm_up));
+        let snapshot = snapshot.unwrap_or_else(|| Err(Refusal::Form("taking it panicked".to_owned())));
+        let engine = Engine::new(&engine::features()).map_err(refused)?;
+        let snapshot = match snapshot {
+            Ok(bytes) => match engine.precompile_component(&bytes) {
+                Ok(code) => return Ok(Compiled { snapshot: Ok(()), code }),
+                Err(error) => Refusal::Form(format!("{error:#}")),
+            },
+            Err(refusal) => refusal,
+        };
+        let code = engine.precompile_component(&self.component).map_err(refused)?;
+        Ok(Compiled {
+            snapshot: Err(snapshot),
+            code,
+        })
+    }
+
+    /// On a thread of its own: one that has no runtime yet, and whose CPU time is the warm-up's. `None` when it panicked.
+    fn apart<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Option<T> {
+        std::thread::scope(|scope| scope.spawn(work).join().ok())
+    }
+}
+
+impl Compiled {
+    pub(crate) fn of(snapshot: Result<(), Refusal>, code: Vec<u8>) -> Self {
+        Self { snapshot, code }
+    }
+
+    pub(crate) fn code(&self) -> &[u8] {
+        &self.code
+    }
+
+    /// Makes it callable.
+    ///
+    /// # Errors
+    /// When it was made by another build, or for another machine.
+    pub(crate) fn load(&self, engine: &Engine) -> Result<Component, LoadError> {
+        #[expect(unsafe_code, reason = "this is the one place where machine code becomes callable")]
+        // SAFETY: `code` is what `precompile_component` made and nothing else: it is private to this module, and its makers are `Job::run`, the
+        // compiler child's own pipe, and a cache entry whose MAC was verified over these very bytes. wasmtime checks build and machine.
+        let component = unsafe { Component::deserialize(engine, &self.code) };
+        component.map_err(refused)
+    }
+}
+
+fn refused(error: wasmtime::Error) -> LoadError {
+    LoadError::Compile(format!("{error:#}"))
+}
