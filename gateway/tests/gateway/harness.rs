@@ -27,7 +27,7 @@ pub(crate) const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Children of the real binary: the tests' own knows no `compile`.
-fn compiler() -> Compiler {
+pub(crate) fn compiler() -> Compiler {
     Compiler::children(env!("CARGO_BIN_EXE_tollgate").into(), ChildLimits::default())
 }
 
