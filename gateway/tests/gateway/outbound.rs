@@ -210,7 +210,9 @@ async fn a_secret_that_is_not_there_is_refused_before_anything_listens() {
     let file = folder.path().join("tollgate.yaml");
     std::fs::write(&file, manifest.to_string()).unwrap();
     let environment = tollgate_config::Environment::read(&file).unwrap();
-    let error = tollgate::gateway::Gateway::start(environment).await.unwrap_err();
+    let error = tollgate::gateway::Gateway::start(environment, tollgate_host::Compiler::Here)
+        .await
+        .unwrap_err();
     let tollgate::gateway::StartError::Secrets(errors) = error else {
         panic!("{error}")
     };
