@@ -101,7 +101,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         }
         Arrival::Guarded(_) => return Err(Refused::NoToken),
         Arrival::Endpoint(endpoint) => {
-            let bytes = body.collect(endpoint.body_limit, &gate.unverified).await?;
+            let (bytes, unverified) = body.collect(endpoint.body_limit, &gate.unverified).await?;
             // Web chat answers by itself what is no delivery: tokens, conversations, what was said.
             if let Some(desk) = &endpoint.webchat
                 && let Some(answer) = desk.answer(&endpoint, &head, &bytes, peer.address.ip(), now)?
@@ -109,7 +109,9 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
                 entry.course.reached(End::Handshake);
                 return Ok(respond::handshake(answer));
             }
-            match open(gate, &endpoint, &head, &bytes, now).await? {
+            let opened = open(gate, &endpoint, &head, &bytes, now).await?;
+            drop(unverified);
+            match opened {
                 Opened::Handshake(answer) => {
                     entry.course.reached(End::Handshake);
                     return Ok(respond::handshake(answer));

@@ -63,6 +63,8 @@ const MAX_AT_ONCE: usize = 256;
 const MAX_IN_GATEWAY: usize = 4_096;
 /// Look-ups at once, of all deployments: each holds a thread of the system's.
 const MAX_LOOK_UPS: usize = 32;
+/// Look-ups of one deployment at once: one whose names nobody answers for leaves most places to the others.
+const MAX_OWN_LOOK_UPS: usize = 8;
 /// Longest path and query, in bytes, as the gate's own listeners take it.
 const MAX_PATH: usize = 8 << 10;
 /// Connections that had gone when they were used, before one is given up: the peer closes them as it likes.
@@ -72,7 +74,7 @@ const MAX_STALE: usize = 3;
 pub(crate) struct Client {
     network: Arc<dyn Network>,
     own: Own,
-    look_ups: Semaphore,
+    look_ups: Arc<Semaphore>,
     places: Arc<Semaphore>,
     tasks: Tasks,
     counters: OutboundCounters,
@@ -91,7 +93,7 @@ impl Client {
         Arc::new(Self {
             network,
             own,
-            look_ups: Semaphore::new(MAX_LOOK_UPS),
+            look_ups: Arc::new(Semaphore::new(MAX_LOOK_UPS)),
             places: Arc::new(Semaphore::new(MAX_IN_GATEWAY)),
             tasks,
             counters: metrics.outbound.clone(),
@@ -108,6 +110,7 @@ pub(crate) struct Caller {
     rules: Vec<OutboundRule>,
     secrets: Arc<Secrets>,
     places: Arc<Semaphore>,
+    look_ups: Arc<Semaphore>,
     pool: Arc<Pool>,
     tls: Option<Arc<ClientConfig>>,
 }
@@ -146,6 +149,7 @@ impl Egress {
             rules,
             secrets,
             places: Arc::new(Semaphore::new(MAX_AT_ONCE)),
+            look_ups: Arc::new(Semaphore::new(MAX_OWN_LOOK_UPS)),
             pool: Pool::new(client.tasks.clone()),
             tls,
             client,
@@ -281,7 +285,7 @@ impl Caller {
             let mut kept = match waited {
                 Some(kept) => kept,
                 None => {
-                    let sender = connect(&self.client, target, literal, self.tls.clone(), connecting).await?;
+                    let sender = connect(self, target, literal, connecting).await?;
                     Kept::new(sender)
                 }
             };

@@ -26,7 +26,7 @@ pub(crate) struct Gate {
     pub(crate) rates: Rates,
     /// Public keys of others.
     pub(crate) keys: Arc<Keyring>,
-    /// Bytes of endpoints' bodies that are not whole yet.
+    /// Bytes of endpoints' bodies that are not verified yet.
     pub(crate) unverified: Unverified,
     /// All tasks.
     pub(crate) tasks: Tasks,

@@ -351,7 +351,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         ("tollgate_pool_instances", "Instances in use.", gate.host.instances_in_use()),
         (
             "tollgate_unverified_bytes",
-            "Bytes of endpoints' bodies that are not whole yet.",
+            "Bytes of endpoints' bodies that are not verified yet.",
             gate.unverified.bytes() as u64,
         ),
         (

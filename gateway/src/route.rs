@@ -4,6 +4,7 @@
 //! tenant's wildcard never reaches into another's name. Within the tenant, endpoints come before routes, the more specific host before the less, the longer path before the shorter.
 
 pub(crate) mod index;
+mod reading;
 
 use crate::{
     identity::{Found, Identity, Said, token::Proof},
@@ -83,6 +84,8 @@ pub(crate) struct Table {
 struct Places {
     endpoints: HostMap<ByPath<Arc<Endpoint>>>,
     routes: HostMap<ByPath<Arc<Route>>>,
+    /// Whether any route wants a token.
+    is_guarded: bool,
 }
 
 impl Table {
@@ -109,6 +112,7 @@ impl Table {
     /// Adds a route.
     pub(crate) fn add_route(&mut self, host: &HostPattern, path: &PathPrefix, route: Arc<Route>) {
         let places = self.places.entry(route.deployment.tenant.tenant_id.clone()).or_default();
+        places.is_guarded |= route.access != Access::Public;
         places.routes.entry(host).insert(path, route);
     }
 
@@ -131,7 +135,10 @@ impl Table {
         };
         let route = self.route(tenant, host, path)?.clone();
         Ok(match route.access {
-            Access::Public => Arrival::Public(Public { route }),
+            Access::Public => match self.guard(tenant, host, path, &route) {
+                None => Arrival::Public(Public { route }),
+                guard => Arrival::Guarded(Guarded { route: guard.cloned() }),
+            },
             Access::Jwt => Arrival::Guarded(Guarded { route: Some(route) }),
         })
     }
@@ -158,6 +165,16 @@ impl Table {
     pub(crate) fn endpoint<'a>(&'a self, host: &'a str, path: &str, said: Said<'_>) -> Option<&'a Arc<Endpoint>> {
         let places = self.places.get(self.identity.endpoints_owner(host, said)?)?;
         places.endpoints.matching(host).find_map(|paths| paths.longest(path))
+    }
+
+    /// A guarded route of a public one's worker, where that worker may read the path as one of it: another spelling is no way around a token.
+    fn guard<'a>(&'a self, tenant: &TenantId, host: &'a str, path: &str, public: &Route) -> Option<&'a Arc<Route>> {
+        if !self.places.get(tenant)?.is_guarded {
+            return None;
+        }
+        reading::others(path)
+            .filter_map(|other| self.route(tenant, host, &other).ok())
+            .find(|route| route.access != Access::Public && route.deployment.id == public.deployment.id)
     }
 
     fn route<'a>(&'a self, tenant: &TenantId, host: &'a str, path: &str) -> Result<&'a Arc<Route>, Refused> {

@@ -132,7 +132,8 @@ impl Desk {
                     return Err(bad_token("the token is of another conversation"));
                 }
                 let watermark = watermark(head.path.query())?;
-                reply(200, Some(self.transcripts().read(conversation, watermark, unix)))
+                let read = self.transcripts().read(conversation, watermark, unix);
+                reply(200, Some(read))
             }
             Ask::Say => {
                 self.token(endpoint, head, origin, unix)?;
@@ -258,7 +259,7 @@ impl Desk {
 
     fn minted(&self, caller: IpAddr, now: UnixTime) -> Result<(), Refused> {
         let mut minting = self.minting.lock().unwrap_or_else(PoisonError::into_inner);
-        minting.take(caller.to_canonical(), now).map_err(Refused::MintingRate)
+        minting.take(caller, now).map_err(Refused::MintingRate)
     }
 
     fn transcripts(&self) -> MutexGuard<'_, Transcripts> {
@@ -275,14 +276,14 @@ fn granted(status: u16, endpoint: &Endpoint, mut claims: Token, now: UnixTime) -
         .and_then(|key| claims.sign(key))
         .ok_or_else(|| Refused::Ingress(Refusal::new(Reason::NoLiveKey, "the endpoint has no live key")))?;
     let answer = json!({ "conversationId": claims.conversation, "token": text, "expires_in": token::LIFE_SECONDS, "userId": claims.user });
-    Ok(reply(status, Some(answer)))
+    Ok(reply(status, Some(answer.to_string())))
 }
 
-fn reply(status: u16, body: Option<Value>) -> Answer {
+fn reply(status: u16, json: Option<String>) -> Answer {
     Answer {
         status,
-        content_type: body.is_some().then_some("application/json"),
-        body: body.map(|body| body.to_string().into()).unwrap_or_default(),
+        content_type: json.is_some().then_some("application/json"),
+        body: json.map(Into::into).unwrap_or_default(),
     }
 }
 

@@ -30,11 +30,11 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// See [`DRAIN_TIME`].
 pub(crate) const DRAIN_BYTES: u64 = 8 << 20;
 
-/// Bytes of bodies at once that are not whole, and so not verified, yet: what strangers can make the gateway hold. 256 bodies of 1 MiB, or
-/// thousands of usual ones; in the queue behind it stands a 503.
+/// Bytes of bodies at once that are not verified yet, not whole or waiting for a key: what strangers can make the gateway hold. 256 bodies of
+/// 1 MiB, or thousands of usual ones; in the queue behind it stands a 503.
 pub(crate) const MAX_UNVERIFIED: usize = 256 << 20;
 
-/// Counts the bytes of bodies that are not whole yet.
+/// Counts the bytes of bodies that are not verified yet.
 #[derive(Debug, Default)]
 pub(crate) struct Unverified(AtomicUsize);
 
@@ -46,7 +46,7 @@ impl Unverified {
 }
 
 /// One body's share of them, given back when dropped.
-struct Share<'a> {
+pub(crate) struct Share<'a> {
     all: &'a Unverified,
     own: usize,
 }
@@ -88,11 +88,11 @@ impl Inbound {
         }
     }
 
-    /// Collects it whole.
+    /// Collects it whole. Its bytes count as unverified until the share is dropped.
     ///
     /// # Errors
     /// 413 by its declared length at once, or as soon as it is over the limit; 408 when it is slower than [`IDLE`] or [`WHOLE`]; 503 over [`MAX_UNVERIFIED`]; `BodyBroken`.
-    pub(crate) async fn collect(mut self, limit: u64, unverified: &Unverified) -> Result<Bytes, Refused> {
+    pub(crate) async fn collect(mut self, limit: u64, unverified: &Unverified) -> Result<(Bytes, Share<'_>), Refused> {
         if self.declared.is_some_and(|declared| declared > limit) {
             return Err(Refused::BodyTooLarge);
         }
@@ -131,7 +131,7 @@ impl Inbound {
                 more.extend_from_slice(&data);
             }
         }
-        Ok(if more.is_empty() { first } else { more.freeze() })
+        Ok((if more.is_empty() { first } else { more.freeze() }, share))
     }
 
     /// Streams it to a worker, and fails on its way when it is over the limit or too slow.

@@ -1,7 +1,7 @@
 //! From a target to a connection: look up, check, connect to what was checked, shake hands.
 
 use super::{
-    Client, Refusal,
+    Caller, Client, Refusal,
     header::{MAX_FIELD_BYTES, MAX_FIELDS},
     policy::permit_addresses,
     target::{Host, Target},
@@ -14,6 +14,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::oneshot,
     time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
@@ -52,37 +53,40 @@ impl From<OutboundError> for Failed {
 }
 
 /// Connects within `patience`, look-up and handshake included. `literal` is the address of a target that is one.
-pub(super) async fn connect(
-    client: &Client,
-    target: &Target,
-    literal: Option<SocketAddr>,
-    tls: Option<Arc<ClientConfig>>,
-    patience: Duration,
-) -> Result<Sender, Failed> {
+pub(super) async fn connect(caller: &Caller, target: &Target, literal: Option<SocketAddr>, patience: Duration) -> Result<Sender, Failed> {
     let deadline = Instant::now() + patience;
+    let client = &*caller.client;
     let addresses = match (literal, &target.host) {
         (Some(address), _) => vec![address],
         (None, Host::Address(ip)) => vec![SocketAddr::new(*ip, target.port)],
         (None, Host::Name(name)) => {
-            let addresses = look_up(client, name, target.port, deadline).await?;
+            let addresses = look_up(caller, name, target.port, deadline).await?;
             permit_addresses(&addresses, &client.own).map_err(Failed::Refused)?;
             addresses
         }
     };
     let stream = dial(client, &addresses, deadline).await?;
-    let shaken = timeout_at(deadline, shake(client, target, stream, tls)).await;
+    let shaken = timeout_at(deadline, shake(client, target, stream, caller.tls.clone())).await;
     shaken.map_err(|_| OutboundError::ConnectTimeout)?.map_err(Failed::Error)
 }
 
-async fn look_up(client: &Client, name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, OutboundError> {
+async fn look_up(caller: &Caller, name: &str, port: u16, deadline: Instant) -> Result<Vec<SocketAddr>, OutboundError> {
+    let client = &caller.client;
     let asked = timeout_at(deadline, async {
-        // The system's look-up holds a thread until it ends, whoever still waits for it.
-        let _place = client.look_ups.acquire().await;
-        client.network.resolve(name, port).await
+        let own = Arc::clone(&caller.look_ups).acquire_owned().await.ok()?;
+        let all = Arc::clone(&client.look_ups).acquire_owned().await.ok()?;
+        let (network, name) = (Arc::clone(&client.network), name.to_owned());
+        let (tell, told) = oneshot::channel();
+        // The system's look-up holds a thread until it ends, whoever still waits for it; so it keeps its places until then.
+        client.tasks.serve_aside("look-up", async move {
+            let _ = tell.send(network.resolve(&name, port).await);
+            drop((own, all));
+        });
+        told.await.ok()?.ok()
     });
     match asked.await {
         Err(_) => Err(OutboundError::DnsTimeout),
-        Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+        Ok(Some(addresses)) if !addresses.is_empty() => Ok(addresses),
         Ok(_) => Err(OutboundError::Dns),
     }
 }

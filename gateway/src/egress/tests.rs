@@ -193,6 +193,25 @@ async fn a_granted_call_arrives_and_its_connection_is_used_again() {
     assert_eq!(bench.dialled().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_nobody_waits_for_keeps_its_place() {
+    let silent = vec![Found::Silence; MAX_OWN_LOOK_UPS];
+    let answers = [silent, vec![Found::Nothing]].concat();
+    let bench = Bench::new("127.0.0.1:9".parse().unwrap(), &answers, None);
+    let egress = bench.egress("acme", &["http://*"]);
+    let impatient = || Outgoing {
+        connect: Some(Duration::from_millis(1)),
+        ..outgoing("http://example.com/")
+    };
+    for _ in 0..MAX_OWN_LOOK_UPS + 5 {
+        assert_eq!(ask(&egress, impatient()).await, Err(OutboundError::DnsTimeout));
+    }
+    assert_eq!(lock(&bench.network.answers).len(), 1, "no thread more than its places");
+    // The others have theirs.
+    let other = bench.egress("beta", &["http://*"]);
+    assert_eq!(ask(&other, impatient()).await, Err(OutboundError::Dns));
+}
+
 #[tokio::test]
 async fn a_name_is_judged_by_every_address_and_pinned() {
     let closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";

@@ -30,6 +30,12 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// How long a URL that had no good certificate is not asked again. It bounds what is remembered: [`MAX_FETCHES`] for each [`WINDOW`] of it.
 const REFUSED: Duration = Duration::from_secs(60 * 60);
 
+/// How long one is not asked again whose server did not answer: that says nothing of the certificate.
+const FAILED: Duration = Duration::from_secs(10);
+
+/// What the caller is told meanwhile.
+const UNANSWERED: Unavailable = Unavailable("the certificate could not be fetched");
+
 /// Certificates by URL.
 #[derive(Default)]
 pub(super) struct Certificates {
@@ -40,15 +46,23 @@ pub(super) struct Certificates {
 #[derive(Default)]
 struct State {
     flights: HashMap<String, watch::Receiver<()>>,
-    refused: HashMap<String, Instant>,
+    refused: HashMap<String, No>,
     window: Option<Instant>,
     fetches: usize,
+}
+
+/// Why there is none.
+struct No {
+    until: Instant,
+    /// Its server did not answer; else what came is none.
+    passes: bool,
 }
 
 enum Next {
     Fetch(watch::Sender<()>, watch::Receiver<()>),
     Wait(watch::Receiver<()>),
     Refused,
+    Failed,
     TooMany,
 }
 
@@ -76,6 +90,7 @@ impl Certificates {
         let Ok(location) = Location::parse(url) else { return Ok(false) };
         let mut flight = match self.next(url, Instant::now()) {
             Next::Refused => return Ok(false),
+            Next::Failed => return Err(UNANSWERED),
             Next::TooMany => return Err(Unavailable("too many certificates were asked for")),
             Next::Wait(flight) => flight,
             Next::Fetch(landed, flight) => {
@@ -87,7 +102,7 @@ impl Certificates {
                         Ok(()) => tracing::info!(url, "certificate fetched"),
                         Err(error) => tracing::warn!(url, error = super::whole(error), "a certificate is refused"),
                     }
-                    this.land(&url, fetched.is_ok(), Instant::now());
+                    this.land(&url, fetched.as_ref().err().map(FetchError::passes), Instant::now());
                     drop(landed);
                 });
                 flight
@@ -96,6 +111,9 @@ impl Certificates {
         // The sender is dropped when the flight ends, however it does.
         if timeout(super::PATIENCE, flight.changed()).await.is_err() {
             return Err(Unavailable("the certificate takes too long"));
+        }
+        if self.state().refused.get(url).is_some_and(|no| no.passes) {
+            return Err(UNANSWERED);
         }
         Ok(self.known.load().contains_key(url))
     }
@@ -128,9 +146,9 @@ impl Certificates {
         if let Some(flight) = state.flights.get(url) {
             return Next::Wait(flight.clone());
         }
-        state.refused.retain(|_, since| now.saturating_duration_since(*since) < REFUSED);
-        if state.refused.contains_key(url) {
-            return Next::Refused;
+        state.refused.retain(|_, no| now < no.until);
+        if let Some(no) = state.refused.get(url) {
+            return if no.passes { Next::Failed } else { Next::Refused };
         }
         if state.window.is_none_or(|begun| now.saturating_duration_since(begun) >= WINDOW) {
             (state.window, state.fetches) = (Some(now), 0);
@@ -144,11 +162,13 @@ impl Certificates {
         Next::Fetch(landed, flight)
     }
 
-    fn land(&self, url: &str, good: bool, now: Instant) {
+    /// Ends a fetch: well, or with a failure that passes or does not.
+    fn land(&self, url: &str, failed: Option<bool>, now: Instant) {
         let mut state = self.state();
         state.flights.remove(url);
-        if !good {
-            state.refused.insert(url.to_owned(), now);
+        if let Some(passes) = failed {
+            let until = now + if passes { FAILED } else { REFUSED };
+            state.refused.insert(url.to_owned(), No { until, passes });
         }
     }
 
@@ -166,6 +186,7 @@ mod tests {
             Next::Fetch(..) => "fetch",
             Next::Wait(_) => "wait",
             Next::Refused => "refused",
+            Next::Failed => "failed",
             Next::TooMany => "too many",
         }
     }
@@ -179,7 +200,7 @@ mod tests {
         assert_eq!(next(&certificates, "0", start), "wait");
         assert_eq!(next(&certificates, "more", start), "too many");
         for url in 0..MAX_FETCHES {
-            certificates.land(&url.to_string(), url == 1, start);
+            certificates.land(&url.to_string(), (url != 1).then_some(false), start);
         }
         assert_eq!(next(&certificates, "0", start + WINDOW), "refused");
         assert_eq!(next(&certificates, "1", start + WINDOW), "fetch");
@@ -187,5 +208,16 @@ mod tests {
         assert_eq!(next(&certificates, "0", start + REFUSED), "fetch");
         let left = certificates.state().refused.len();
         assert_eq!(left, 0, "nothing is remembered for longer");
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_again_soon() {
+        let (certificates, start) = (Certificates::default(), Instant::now());
+        assert_eq!(next(&certificates, "a", start), "fetch");
+        certificates.land("a", Some(true), start);
+        assert_eq!(next(&certificates, "a", start), "failed");
+        assert_eq!(next(&certificates, "a", start + FAILED), "fetch");
+        certificates.land("a", Some(false), start + FAILED);
+        assert_eq!(next(&certificates, "a", start + FAILED + FAILED), "refused");
     }
 }

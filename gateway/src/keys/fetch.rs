@@ -175,6 +175,17 @@ pub(super) enum FetchError {
     Certificate(String),
 }
 
+impl FetchError {
+    /// Whether it says nothing of the document: it may come the next time.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Tls(_) | Self::Http(_) | Self::Broken(_) | Self::Slow => true,
+            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            Self::TooLarge | Self::Keys(_) | Self::NoKey(_) | Self::Metadata(_) | Self::Certificate(_) => false,
+        }
+    }
+}
+
 /// Fetches. One for a gateway.
 #[derive(Default)]
 pub(super) struct Fetcher {

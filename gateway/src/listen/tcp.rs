@@ -102,7 +102,8 @@ async fn connection(mut stream: TcpStream, mut caller: Caller, terms: Arc<Terms>
             named = proxy::read(&mut stream) => named,
         };
         match named {
-            Ok(None) => {}
+            // It says nothing of whoever speaks, who may then not speak for others either.
+            Ok(None) => caller.trusted = false,
             // The client has the cap of its address, and speaks for others only if it is itself a proxy that is trusted.
             Ok(Some(client)) => {
                 let trusted = terms.trusts(client.ip());
@@ -214,7 +215,7 @@ impl Taken {
 }
 
 /// Whose a connection is: an IPv4 address, or the /64 that one IPv6 site has (RFC 6177 2).
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),

@@ -232,6 +232,35 @@ fn a_guarded_route_opens_to_its_own_tenants_token_alone() {
 }
 
 #[test]
+fn another_spelling_of_a_guarded_path_is_no_way_around_its_token() {
+    let mut table = table(&[("acme", &["acme.com"])], &[], &[("acme", "other", "acme.com", "/other")]);
+    let app = deployment("acme", "app");
+    for (path, access) in [("/", Access::Public), ("/admin", Access::Jwt), ("/a/b", Access::Public)] {
+        let deployment = app.clone();
+        let route = Arc::new(Route { access, deployment });
+        table.add_route(&HostPattern::parse("acme.com").unwrap(), &PathPrefix::parse(path).unwrap(), route);
+    }
+    for path in [
+        "/admin",
+        "/admin/x",
+        "/%61dmin",
+        "//admin",
+        "/./admin",
+        "/x/../admin",
+        "/a/b/../../admin",
+        "/x%2f..%2fadmin",
+        "//admin/../a",
+    ] {
+        assert_eq!(found(&table, &Method::GET, "acme.com", path), "guarded app", "{path}");
+    }
+    for path in ["/", "/x", "/x%40y//z/../z", "/ADMIN", "/adminx", "/a//b"] {
+        assert_eq!(found(&table, &Method::GET, "acme.com", path), "app", "{path}");
+    }
+    // Another worker has nothing of what is guarded here.
+    assert_eq!(found(&table, &Method::GET, "acme.com", "/other/../admin"), "other");
+}
+
+#[test]
 fn a_token_that_names_the_tenant_leads_to_that_tenants_routes_alone() {
     let environment = tollgate_config::Environment::parse(
         "schema: tollgate.environment/v1\nenvironment: local\nlisteners: [{ address: 127.0.0.1:0 }]\n\

@@ -1,9 +1,10 @@
 //! How fast tokens are minted: a bucket for each caller, and one for the endpoint. The time is an argument.
 
+use crate::listen::tcp::network;
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 use tollgate_ingress::UnixTime;
 
-/// Tokens for one address in a minute: an office behind one address opens a page that often.
+/// Tokens for one address (of IPv6, a site's /64) in a minute: an office behind one address opens a page that often.
 pub(super) const PER_ADDRESS: u32 = 60;
 
 /// Tokens for all in a minute: what one core signs in a moment, and far more than people arrive.
@@ -39,7 +40,7 @@ impl Minting {
         if self.all >= PER_ENDPOINT {
             return Err(until);
         }
-        let known = self.of.len();
+        let (caller, known) = (network(caller), self.of.len());
         match self.of.get_mut(&caller) {
             Some(count) if *count >= PER_ADDRESS => return Err(until),
             Some(count) => *count += 1,
@@ -74,6 +75,16 @@ mod tests {
         assert_eq!(taken(&mut minting, 1, 1060, 100), 60);
         // A clock that was set back begins anew.
         assert_eq!(taken(&mut minting, 1, 10, 1), 1);
+    }
+
+    #[test]
+    fn a_sites_addresses_have_one_share() {
+        let mut minting = Minting::default();
+        let host = |host: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, host]);
+        let taken = (0..100)
+            .filter(|number| minting.take(host(*number), UnixTime(1000)).is_ok())
+            .count();
+        assert_eq!(taken, PER_ADDRESS as usize);
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(super) struct Transcripts(HashMap<String, Transcript>);
 struct Transcript {
     /// Activities that there ever were.
     said: u64,
-    kept: VecDeque<Value>,
-    sizes: VecDeque<usize>,
+    /// As text: what it is read into takes many times as much.
+    kept: VecDeque<Box<str>>,
     bytes: usize,
     touched: i64,
 }
@@ -53,20 +53,21 @@ impl Transcripts {
     }
 
     /// What a page does not have yet, as Direct Line answers it. An unknown conversation is one in which nothing was said.
-    pub(super) fn read(&self, conversation: &str, watermark: u64, now: UnixTime) -> Value {
+    pub(super) fn read(&self, conversation: &str, watermark: u64, now: UnixTime) -> String {
         let known = self
             .0
             .get(conversation)
             .filter(|transcript| now.0.saturating_sub(transcript.touched) <= KEPT);
         let Some(transcript) = known else {
-            return json!({ "activities": [], "watermark": "0" });
+            return r#"{"activities":[],"watermark":"0"}"#.to_owned();
         };
         let first = transcript.said - transcript.kept.len() as u64;
         // A watermark from before a restart is ahead of what there is: then all of it is new.
         let has = if watermark > transcript.said { 0 } else { watermark };
         let skip = usize::try_from(has.saturating_sub(first)).unwrap_or(usize::MAX);
-        let activities: Vec<_> = transcript.kept.iter().skip(skip).collect();
-        json!({ "activities": activities, "watermark": transcript.said.to_string() })
+        let activities: Vec<&str> = transcript.kept.iter().skip(skip).map(AsRef::as_ref).collect();
+        // Each is JSON already.
+        format!(r#"{{"activities":[{}],"watermark":"{}"}}"#, activities.join(","), transcript.said)
     }
 
     fn make_room(&mut self, conversation: &str, now: UnixTime) {
@@ -104,15 +105,12 @@ impl Transcript {
         if let Some(reply_to) = reply_to {
             activity.insert("replyToId".to_owned(), Value::from(reply_to));
         }
-        let activity = Value::Object(activity);
-        let size = activity.to_string().len();
-        self.bytes += size;
+        let activity = Value::Object(activity).to_string().into_boxed_str();
+        self.bytes += activity.len();
         self.kept.push_back(activity);
-        self.sizes.push_back(size);
         while self.kept.len() > MAX_ACTIVITIES || self.bytes > MAX_BYTES {
-            let Some(size) = self.sizes.pop_front() else { break };
-            self.kept.pop_front();
-            self.bytes -= size;
+            let Some(oldest) = self.kept.pop_front() else { break };
+            self.bytes -= oldest.len();
         }
         id
     }
@@ -153,6 +151,10 @@ mod tests {
         )
     }
 
+    fn page(transcripts: &Transcripts, conversation: &str, watermark: u64, now: UnixTime) -> Value {
+        serde_json::from_str(&transcripts.read(conversation, watermark, now)).unwrap()
+    }
+
     fn texts(read: &Value) -> Vec<&str> {
         read["activities"]
             .as_array()
@@ -165,7 +167,7 @@ mod tests {
     #[test]
     fn what_is_said_and_answered_is_read_by_its_watermark() {
         let mut transcripts = Transcripts::default();
-        assert_eq!(transcripts.read("c", 0, NOW), json!({ "activities": [], "watermark": "0" }));
+        assert_eq!(page(&transcripts, "c", 0, NOW), json!({ "activities": [], "watermark": "0" }));
         let id = add(
             &mut transcripts,
             "c",
@@ -173,7 +175,7 @@ mod tests {
             NOW.0,
         );
         assert_eq!(id, "c|0000001");
-        let read = transcripts.read("c", 0, NOW);
+        let read = page(&transcripts, "c", 0, NOW);
         assert_eq!((texts(&read), &read["watermark"]), (vec!["hi", "one", "two"], &json!("3")));
         assert_eq!(read["activities"][0]["from"], json!({ "id": "dl_ada", "role": "user" }));
         assert_eq!(
@@ -181,11 +183,11 @@ mod tests {
             json!({ "type": "message", "text": "one", "from": { "id": "gate", "role": "bot" }, "id": "c|0000002", "channelId": "webchat",
                 "conversation": { "id": "c" }, "timestamp": "2026-11-21T00:00:00Z", "replyToId": "c|0000001" })
         );
-        assert_eq!(texts(&transcripts.read("c", 1, NOW)), ["one", "two"]);
-        assert!(texts(&transcripts.read("c", 3, NOW)).is_empty());
+        assert_eq!(texts(&page(&transcripts, "c", 1, NOW)), ["one", "two"]);
+        assert!(texts(&page(&transcripts, "c", 3, NOW)).is_empty());
         // Ahead of all that there is: from before a restart.
-        assert_eq!(texts(&transcripts.read("c", 9, NOW)).len(), 3);
-        assert!(texts(&transcripts.read("other", 0, NOW)).is_empty());
+        assert_eq!(texts(&page(&transcripts, "c", 9, NOW)).len(), 3);
+        assert!(texts(&page(&transcripts, "other", 0, NOW)).is_empty());
     }
 
     #[test]
@@ -213,9 +215,9 @@ mod tests {
         for _ in 0..MAX_ACTIVITIES {
             add(&mut transcripts, "c", r#"{"text":"a"}"#, NOW.0);
         }
-        let read = transcripts.read("c", 0, NOW);
+        let read = page(&transcripts, "c", 0, NOW);
         assert_eq!((texts(&read).len(), &read["watermark"]), (MAX_ACTIVITIES, &json!("400")));
-        assert_eq!(texts(&transcripts.read("c", 399, NOW)), ["a"]);
+        assert_eq!(texts(&page(&transcripts, "c", 399, NOW)), ["a"]);
         let long = json!({ "text": "x".repeat(MAX_BYTES / 3) }).to_string();
         for _ in 0..5 {
             add(&mut transcripts, "c", &long, NOW.0);
@@ -232,7 +234,7 @@ mod tests {
         assert_eq!(transcripts.0.len(), MAX_CONVERSATIONS);
         assert!(!transcripts.0.contains_key("0") && transcripts.0.contains_key("1"));
         let later = UnixTime(NOW.0 + 1 + KEPT);
-        assert_eq!(texts(&transcripts.read("1", 0, later)).len(), 1);
-        assert!(texts(&transcripts.read("1", 0, UnixTime(later.0 + 1))).is_empty());
+        assert_eq!(texts(&page(&transcripts, "1", 0, later)).len(), 1);
+        assert!(texts(&page(&transcripts, "1", 0, UnixTime(later.0 + 1))).is_empty());
     }
 }

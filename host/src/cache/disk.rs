@@ -3,9 +3,9 @@
 use super::MAC;
 use rustix::fs::{Mode, OFlags};
 use std::{
-    fs::{self, DirBuilder, File, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -40,8 +40,8 @@ pub(super) fn key(folder: &Path) -> io::Result<[u8; MAC]> {
         getrandom::fill(&mut fresh).map_err(io::Error::other)?;
         let partial = folder.join(format!("{KEY}.{}{PARTIAL}", std::process::id()));
         let _ = fs::remove_file(&partial);
-        let mut file = File::create_new(&partial)?;
-        file.set_permissions(Permissions::from_mode(KEY_MODE))?;
+        // Never open to others, not for a moment: a folder that was there may let them in.
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(KEY_MODE).open(&partial)?;
         file.write_all(&fresh)?;
         file.sync_all()?;
         // Unlike a rename, it does not replace another one's key.
