@@ -1,6 +1,11 @@
 //! What a text points at: people, and addresses.
 
 use serde::Serialize;
+use std::collections::HashSet;
+
+/// Most mentions, and most addresses, of one text: a body of the allowed size could name a million, and who signs it may be anyone's tenant. What
+/// people write has hundreds at most; whoever wants all of a longer list has the text.
+pub(crate) const MAX_FOUND: usize = 4096;
 
 /// Someone whom a text mentions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,16 +27,25 @@ pub struct Entities {
     pub urls: Vec<String>,
 }
 
+/// Puts one at the end, unless it is there already or the list is full.
+pub(crate) fn add<T: PartialEq>(found: &mut Vec<T>, one: T) {
+    if found.len() < MAX_FOUND && !found.contains(&one) {
+        found.push(one);
+    }
+}
+
 /// Reads Slack's markup: `<@U123>`, `<@U123|name>`, `<https://a.example/|label>`.
 pub(crate) fn slack(text: &str) -> Entities {
     let mut found = Entities::default();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('<') {
         rest = after;
-        let Some((inside, after)) = after.split_once('>') else { break };
-        if inside.contains('<') {
+        let Some((inside, end)) = after.find(['<', '>']).and_then(|at| after.split_at_checked(at)) else {
+            break;
+        };
+        let Some(after) = end.strip_prefix('>') else {
             continue; // Slack escapes a literal `<`, so this is no markup up to the next one
-        }
+        };
         rest = after;
         let (target, label) = inside
             .split_once('|')
@@ -42,14 +56,9 @@ pub(crate) fn slack(text: &str) -> Entities {
                 name: label.filter(|name| !name.is_empty()).map(unescaped),
                 text: format!("<{inside}>"),
             };
-            if !found.mentions.contains(&mention) {
-                found.mentions.push(mention);
-            }
+            add(&mut found.mentions, mention);
         } else if target.starts_with("https://") || target.starts_with("http://") {
-            let url = unescaped(target);
-            if !found.urls.contains(&url) {
-                found.urls.push(url);
-            }
+            add(&mut found.urls, unescaped(target));
         }
     }
     found
@@ -57,17 +66,15 @@ pub(crate) fn slack(text: &str) -> Entities {
 
 /// Addresses with `http` or `https` in a plain text, each once: up to a blank or a mark that encloses, without the mark that ends a sentence.
 pub(crate) fn urls(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
     let ends = |c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | '(' | ')' | '[' | ']' | '|');
     for part in text.split(ends) {
         let at = [part.find("https://"), part.find("http://")].into_iter().flatten().min();
         let Some(url) = at.and_then(|at| part.get(at..)) else { continue };
-        let url = url
-            .trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '`'])
-            .to_owned();
+        let url = url.trim_end_matches(['.', ',', ';', ':', '!', '?', '\'', '*', '_', '~', '`']);
         let host = url.split_once("://").map(|(_, host)| host).unwrap_or_default();
-        if !host.is_empty() && !found.contains(&url) {
-            found.push(url);
+        if !host.is_empty() && found.len() < MAX_FOUND && seen.insert(url) {
+            found.push(url.to_owned());
         }
     }
     found

@@ -3,15 +3,21 @@
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
+/// Most fields of a form, where each costs more than it has bytes. Real ones have about a hundred.
+const MAX_FIELDS: usize = 4096;
+
 /// The fields in their order, repeats kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads a body; nothing when it is no form.
+    /// Reads a body; nothing when it is no form, or has more fields than any has.
     pub(crate) fn read(body: &[u8]) -> Option<Self> {
         let mut fields = Vec::new();
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            if fields.len() == MAX_FIELDS {
+                return None;
+            }
             let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
             let (name, rest) = pair.split_at_checked(at)?;
             fields.push((decoded(name)?, decoded(rest.strip_prefix(b"=").unwrap_or(rest))?));

@@ -189,12 +189,13 @@ pub fn facts(provider: Provider) -> &'static Facts {
     opener(provider).facts()
 }
 
-/// The headers that an activity shows. A value that is no plain text is left out.
+/// Longest header that an activity shows. Each event of a batch holds its own copy, and nothing signs it.
+const MAX_SHOWN: usize = 1024;
+
+/// The headers that an activity shows. A value that is no plain text, or longer than any real one, is left out.
 fn shown_headers(headers: &HeaderMap, facts: &Facts) -> BTreeMap<&'static str, String> {
-    let shown = facts
-        .shown_headers
-        .iter()
-        .filter_map(|name| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned())));
+    let short = |name: &str| headers.get(name)?.to_str().ok().filter(|text| text.len() <= MAX_SHOWN);
+    let shown = facts.shown_headers.iter().filter_map(|name| Some((*name, short(name)?.to_owned())));
     shown.collect()
 }
 

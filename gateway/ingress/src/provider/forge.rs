@@ -7,6 +7,10 @@ use crate::{
     json::Object,
     verified::EventId,
 };
+use std::collections::HashSet;
+
+/// Most files of a release that are shown; GitHub's own limit. A body of 25 MiB could name millions.
+pub(super) const MAX_FILES: usize = 1000;
 
 /// Not a conversation: every event is a session of its own (DESIGN section 2), by its id, or by its body where it has none.
 pub(super) fn anchor(arrival: &Arrival<'_>, id: Option<&EventId>) -> String {
@@ -59,8 +63,15 @@ impl File {
 }
 
 /// `@name`, each once: at the beginning of a word, of letters, digits, `_`, `-` and inner dots.
-fn mentions(text: &str) -> Vec<Mention> {
-    let mut found: Vec<Mention> = Vec::new();
+fn mentions<'a>(text: &'a str) -> Vec<Mention> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let mut add = |id: &'a str, text: String| {
+        if found.len() < entity::MAX_FOUND && seen.insert(id) {
+            let id = id.to_owned();
+            found.push(Mention { id, name: None, text });
+        }
+    };
+    let ends = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | '@');
     let mut before = None;
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     for (at, c) in text.char_indices() {
@@ -70,24 +81,17 @@ fn mentions(text: &str) -> Vec<Mention> {
             continue;
         };
         // Bitbucket Cloud writes accounts: `@{557058:…}`.
-        if let Some((account, _)) = after.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-            if !account.is_empty() && !account.contains(char::is_whitespace) && !found.iter().any(|mention| mention.id == account) {
-                found.push(Mention {
-                    id: account.to_owned(),
-                    name: None,
-                    text: format!("@{{{account}}}"),
-                });
+        if let Some(rest) = after.strip_prefix('{') {
+            let (account, end) = rest.split_at_checked(rest.find(ends).unwrap_or(rest.len())).unwrap_or_default();
+            if !account.is_empty() && end.starts_with('}') {
+                add(account, format!("@{{{account}}}"));
             }
             continue;
         }
         let end = after.find(|c| !inner(c)).unwrap_or(after.len());
         let name = after.get(..end).unwrap_or_default().trim_end_matches(['.', '-']);
-        if !name.is_empty() && !found.iter().any(|mention| mention.id == name) {
-            found.push(Mention {
-                id: name.to_owned(),
-                name: None,
-                text: format!("@{name}"),
-            });
+        if !name.is_empty() {
+            add(name, format!("@{name}"));
         }
     }
     found

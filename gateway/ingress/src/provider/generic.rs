@@ -130,7 +130,7 @@ pub(super) fn anything(arrival: &Arrival<'_>) -> Result<Arc<RawValue>, Refusal> 
             Err(Refusal::unparsable(format!("the body is not JSON: {error}")))
         }
         Err(_) if media_type == sign::FORM => {
-            let form = Form::read(body).ok_or_else(|| Refusal::unparsable("the form is not UTF-8"))?;
+            let form = Form::read(body).ok_or_else(|| Refusal::unparsable("the form is not UTF-8, or has too many fields"))?;
             kept(&form.raw())
         }
         Err(_) => kept(&plain(body)),

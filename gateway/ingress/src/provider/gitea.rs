@@ -136,6 +136,7 @@ impl Opener for Gitea {
         forge::say(&mut draft, text.filter(|_| kind != Kind::Deletion));
         let assets = release.objects("assets");
         draft.attachments = assets
+            .take(forge::MAX_FILES)
             .map(|asset| forge::File {
                 name: owned(asset.text("name")),
                 size: asset.integer("size"),

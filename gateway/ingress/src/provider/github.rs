@@ -104,7 +104,7 @@ impl Opener for Github {
 /// The JSON, which a form carries in its field `payload`. The body decides, not the unsigned `Content-Type`.
 fn payload(body: &[u8]) -> Result<Cow<'_, str>, Refusal> {
     if body.starts_with(b"payload=") {
-        let form = Form::read(body).ok_or_else(|| Refusal::unparsable("the form is not UTF-8"))?;
+        let form = Form::read(body).ok_or_else(|| Refusal::unparsable("the form is not UTF-8, or has too many fields"))?;
         return form
             .get("payload")
             .map(|text| Cow::Owned(text.to_owned()))
@@ -171,6 +171,7 @@ fn delivery(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, claimed: O
     forge::say(&mut draft, text.filter(|_| kind != Kind::Deletion));
     let assets = release.objects("assets");
     draft.attachments = assets
+        .take(forge::MAX_FILES)
         .map(|asset| forge::File {
             name: own(asset.text("name")),
             mime: own(asset.text("content_type")),

@@ -121,6 +121,7 @@ impl Opener for Gitlab {
         draft.attachments.extend(
             assets
                 .objects("links")
+                .take(forge::MAX_FILES)
                 .map(|link| forge::File {
                     name: owned(link.text("name")),
                     url: owned(link.text("url")),

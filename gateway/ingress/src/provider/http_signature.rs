@@ -77,11 +77,11 @@ const WINDOW: OptionSpec = OptionSpec {
     kind: OptionKind::Integer {
         default: Some(clock::WINDOW.as_secs() as i64),
         least: 1,
-        // The horizon: older than this, a proof that was used would no longer be known.
-        most: HORIZON.as_secs() as i64,
+        // The horizon, with the clock that may be ahead: later, a proof that was used would no longer be known.
+        most: (HORIZON.as_secs() - clock::WINDOW.as_secs()) as i64,
     },
     required: false,
-    what: "how far `created` may be off, in seconds",
+    what: "how old `created` may be, in seconds; it may be five minutes ahead at most",
 };
 const NONCE: OptionSpec = OptionSpec {
     key: "require_nonce",

@@ -46,7 +46,7 @@ fn challenge(request: &Request<'_>, keys: &Keys) -> Result<Answer, Refusal> {
     let wrong = |detail: &str| Refusal::new(Reason::BadHandshake, detail);
     let expected = keys.verify.as_ref().ok_or_else(|| wrong("the endpoint has no `secrets.verify`"))?;
     let (_, query) = request.path_and_query.split_once('?').unwrap_or_default();
-    let query = Form::read(query.as_bytes()).ok_or_else(|| wrong("the query is not UTF-8"))?;
+    let query = Form::read(query.as_bytes()).ok_or_else(|| wrong("the query is not UTF-8, or has too many fields"))?;
     // Two of one name: nobody knows which one is meant.
     let only = |name: &str| {
         let mut all = query.pairs().filter(|(field, _)| *field == name).map(|(_, value)| value);
@@ -72,8 +72,22 @@ pub(super) fn entries<'a>(arrival: &Arrival<'a>, object: &str) -> Result<Vec<Obj
     if body.text("object").as_deref() != Some(object) {
         return Err(Refusal::unparsable(format!("the body's `object` is not {object}")));
     }
-    let entries = batch::objects(&body, "entry")?;
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    let entries = batch::objects(&body, "entry")?.into_iter().map(|(_, entry)| entry);
+    entries.map(|entry| short(&entry, &["id", "time"]).map(|()| entry)).collect()
+}
+
+/// Bytes of one of the values that all events of an entry or a change repeat: a number, an account, a customer's contact. Real ones have at most a few
+/// hundred, and each of thousands of events holds a copy.
+pub(super) const MAX_SHARED: usize = 4096;
+
+/// That these members of an object are no longer than what may be repeated.
+pub(super) fn short(object: &Object<'_>, members: &[&str]) -> Result<(), Refusal> {
+    let long = |member: &&&str| object.raw(member).is_some_and(|value| value.get().len() > MAX_SHARED);
+    let found = members.iter().find(long);
+    found.map_or(Ok(()), |member| {
+        let detail = format!("`{member}`, which each event repeats, is longer than {MAX_SHARED} bytes");
+        Err(Refusal::unparsable(detail))
+    })
 }
 
 /// The id of an event that has none: made from its own bytes and what stands around them, so that a retry is the same event.

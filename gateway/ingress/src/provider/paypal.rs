@@ -66,7 +66,8 @@ const TOLERANCE: OptionSpec = OptionSpec {
     kind: OptionKind::Integer {
         default: Some(TOLERANCE_DEFAULT),
         least: 60,
-        most: 4 * 24 * 3600,
+        // The horizon, with the clock that may be ahead: later, a transmission that has run would no longer be known.
+        most: 4 * 24 * 3600 - 300,
     },
     required: false,
     what: "how many seconds old a transmission may be",

@@ -2,7 +2,7 @@
 
 mod event;
 
-use super::{Arrival, Facts, KeyError, Opener, POST, generic};
+use super::{Arrival, Facts, KeyError, Opener, POST, batch, generic};
 use crate::{
     Deliveries, Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, clock, field,
     json::Object,
@@ -30,8 +30,8 @@ const WINDOW: OptionSpec = OptionSpec {
     kind: OptionKind::Integer {
         default: Some(WINDOW_SECONDS),
         least: 1,
-        // The horizon: older than this, a repeat would no longer be known.
-        most: HORIZON.as_secs() as i64,
+        // The horizon, with the clock that may be ahead: later, a repeat would no longer be known.
+        most: (HORIZON.as_secs() - clock::WINDOW.as_secs()) as i64,
     },
     required: false,
     what: "how old the timestamp may be, in seconds",
@@ -80,13 +80,20 @@ impl Opener for Sendgrid {
     fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         let raw = generic::valid(arrival)?;
         // Nothing stands between the time and the body in what is signed: the body begins where a list or an object does.
-        let items = match arrival.request.body.first() {
+        let items: Vec<_> = match arrival.request.body.first() {
             Some(b'[') => serde_json::from_str(raw.get()).map_err(|error| Refusal::unparsable(error.to_string()))?,
             Some(b'{') => vec![raw],
             _ => return Err(Refusal::unparsable("the body does not begin with `[` or `{`")),
         };
         if items.is_empty() {
             return Err(Refusal::unparsable("the list has no events"));
+        }
+        // Fourteen bytes are an event; what SendGrid sends at most (768 kB) has about three thousand.
+        if items.len() > batch::MAX_EVENTS {
+            return Err(Refusal::unparsable(format!(
+                "more than {} events in one request",
+                batch::MAX_EVENTS
+            )));
         }
         let events: Result<_, _> = items.into_iter().map(|item| event::read(arrival, item)).collect();
         Ok(Opened::Deliveries(Deliveries {

@@ -304,7 +304,7 @@ fn raw(request: &Request<'_>) -> Result<Arc<RawValue>, Refusal> {
         }
         Err(_) if media_type == sign::FORM => kept(
             &Form::read(request.body)
-                .ok_or_else(|| Refusal::unparsable("the form is not UTF-8"))?
+                .ok_or_else(|| Refusal::unparsable("the form is not UTF-8, or has too many fields"))?
                 .raw(),
         ),
         Err(_) => kept(&plain(request.body)),

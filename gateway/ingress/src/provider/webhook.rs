@@ -11,12 +11,12 @@ use crate::{
     mac::Proof,
     provider::is_plain,
     scheme::{OptionKind, OptionSpec, RAW, SameBody},
-    sign::{SignError, Signed},
+    sign::{self, SignError, Signed},
 };
 use http::Method;
 use serde_json::{Map, Value};
 use std::time::Duration;
-use tollgate_config::ByteSize;
+use tollgate_config::{ByteSize, manifest::Provider};
 
 /// Which scheme checks the requests. Those that send batches, or need published keys, have endpoints of their own.
 pub(crate) const CHECK: OptionSpec = OptionSpec {
@@ -98,6 +98,8 @@ impl Opener for Webhook {
         let deliveries = match opener(check.provider()).read(&known) {
             Ok(Opened::Deliveries(deliveries)) => deliveries,
             Ok(handshake) => return Ok(handshake),
+            // Nothing parts the fields that Twilio's scheme signs: of a form that is none of Twilio's, nobody knows whether they have moved.
+            Err(refusal) if check.provider() == Provider::Twilio && is_form(arrival.request) => return Err(refusal),
             // The sender need not be the provider whose scheme it uses: any body will do.
             Err(_) => Deliveries::one(plain(arrival, &known)?),
         };
@@ -134,6 +136,10 @@ impl Opener for Webhook {
     }
 }
 
+fn is_form(request: &Request<'_>) -> bool {
+    field::media_type(request.headers).as_deref() == Some(sign::FORM)
+}
+
 fn check(scheme: &Scheme) -> Option<&Scheme> {
     scheme.check()
 }
@@ -147,7 +153,11 @@ fn flow<'a>(scheme: &'a Scheme, path_and_query: &'a str) -> Result<&'a str, Refu
         path.rsplit('/').find(|part| !part.is_empty())
     };
     let flow = configured.and_then(last).or_else(|| last(path_and_query));
-    let is_id = |flow: &&str| flow.len() <= MAX_ID_LEN && flow.bytes().all(|byte| is_plain(byte) || byte == b'.');
+    // Nor may it be a step in a path: a worker may look for the flow in a folder.
+    let is_id = |flow: &&str| {
+        let written = flow.bytes().all(|byte| is_plain(byte) || byte == b'.');
+        flow.len() <= MAX_ID_LEN && written && flow.bytes().any(is_plain)
+    };
     flow.filter(is_id)
         .ok_or_else(|| Refusal::unparsable("the path ends in no flow's id (letters, digits, `_`, `-`, `.`)"))
 }

@@ -245,8 +245,16 @@ fn the_clock_must_be_there_and_near() {
         let list = format!("(\"@method\" \"@target-uri\" \"content-digest\"){params}");
         assert_eq!(by_hand(&gate, &list, &text).reason(), reason, "{params}");
     }
-    let wide = gate.clone().scalar("window", Scalar::Integer(3600)).at(now + 3600);
-    assert_eq!(wide.reason(), None);
+    // A proof that is a retry is old; one from the future would outlive the mark that knows it.
+    let wide = gate.clone().scalar("window", Scalar::Integer(3600));
+    for (at, reason) in [
+        (now + 3600, None),
+        (now + 3601, Some(Reason::StaleTimestamp)),
+        (now - 300, None),
+        (now - 301, Some(Reason::FutureTimestamp)),
+    ] {
+        assert_eq!(wide.clone().at(at).reason(), reason, "{at}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod activities;
 mod attacks;
 mod batches;
 mod bitbucket;
+mod bounds;
 mod corpus;
 mod discord;
 mod document;

@@ -51,7 +51,16 @@ fn the_last_part_of_the_path_is_the_flow() {
         assert!(read["session"]["key"].as_str().unwrap().starts_with("acme:webhook:"));
     }
     let long = format!("/{}", "f".repeat(257));
-    for target in ["/", "//", "/?flow", "/webhook/a%2Fb", "/webhook/a:b", &long] {
+    for target in [
+        "/",
+        "//",
+        "/?flow",
+        "/webhook/a%2Fb",
+        "/webhook/a:b",
+        "/webhook/..",
+        "/webhook/.",
+        &long,
+    ] {
         gate.target = target.to_owned();
         assert_eq!(gate.reason(), Some(Reason::Unparsable), "{target}");
     }
@@ -272,4 +281,22 @@ fn keys_are_of_the_checks_form() {
     assert!(of("standard-webhooks").check_key(&key("not base64!")).is_err());
     assert!(of("github").check_key(&key("anything")).is_ok());
     assert!(of("discord").check_key(&key("anything")).is_err());
+}
+
+#[test]
+fn a_form_whose_fields_have_moved_opens_nothing() {
+    let options = [("check", "twilio"), ("public_url", "https://gate.example/twilio")];
+    let form = b"AccountSid=AC1&Body=gate&From=%2B1";
+    let good = checked(&options, "a_token", form, None).header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(good.reason(), None);
+    // The same text in a row, and so the same signature.
+    for moved in [
+        "AccountS=idAC1&Body=gate&From=%2B1",
+        "AccountSidAC1=BodygateFrom%2B1",
+        "A=ccountSidAC1BodygateFrom%2B1",
+    ] {
+        let mut gate = good.clone();
+        gate.body = moved.into();
+        assert_eq!(gate.reason(), Some(Reason::Unparsable), "{moved}");
+    }
 }

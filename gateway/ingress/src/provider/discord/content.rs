@@ -41,9 +41,7 @@ pub(super) fn entities(text: &str, people: &[Object<'_>]) -> Entities {
             name: name.map(Cow::into_owned),
             text: format!("<@{inside}>"),
         };
-        if !found.mentions.contains(&mention) {
-            found.mentions.push(mention);
-        }
+        entity::add(&mut found.mentions, mention);
     }
     found
 }

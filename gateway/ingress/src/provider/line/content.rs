@@ -66,6 +66,8 @@ pub(super) fn fill(draft: &mut Draft, message: &Object<'_>) {
 /// People whom the text names; LINE counts in UTF-16 code units. Who has not agreed to it, and a mention of all, has no id.
 fn mentions(text: &str, message: &Object<'_>) -> Vec<Mention> {
     let units: Vec<u16> = text.encode_utf16().collect();
+    // No two lie over each other, so that all of them together are no longer than the text.
+    let mut left = units.len();
     let mut found: Vec<Mention> = Vec::new();
     let mention = message.object("mention").unwrap_or_default();
     for one in mention.objects("mentionees") {
@@ -73,6 +75,10 @@ fn mentions(text: &str, message: &Object<'_>) -> Vec<Mention> {
         let range = place("index")
             .zip(place("length"))
             .and_then(|(at, length)| Some(at..at.checked_add(length)?));
+        let Some(rest) = range.as_ref().and_then(|range| left.checked_sub(range.len())) else {
+            continue;
+        };
+        left = rest;
         let part = range.and_then(|range| String::from_utf16(units.get(range)?).ok());
         let Some((part, id)) = part.zip(one.id("userId")) else { continue };
         let mention = Mention {
@@ -80,9 +86,7 @@ fn mentions(text: &str, message: &Object<'_>) -> Vec<Mention> {
             name: Some(part.trim_start_matches('@').to_owned()).filter(|name| !name.is_empty()),
             text: part,
         };
-        if !found.contains(&mention) {
-            found.push(mention);
-        }
+        entity::add(&mut found, mention);
     }
     found
 }

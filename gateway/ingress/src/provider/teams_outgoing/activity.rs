@@ -166,9 +166,7 @@ fn entities(text: Option<&str>, body: &Object<'_>) -> Entities {
             name: who.text("name").map(Cow::into_owned),
             text: mention.text("text").map(Cow::into_owned).unwrap_or_default(),
         };
-        if !found.mentions.contains(&mention) {
-            found.mentions.push(mention);
-        }
+        entity::add(&mut found.mentions, mention);
     }
     found
 }

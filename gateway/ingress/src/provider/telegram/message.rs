@@ -2,6 +2,7 @@
 
 use crate::{
     activity::{Attachment, Button, Entities, Kind, Mention},
+    entity,
     json::Object,
 };
 use serde_json::value::RawValue;
@@ -86,28 +87,38 @@ pub(super) fn text(message: &Object<'_>) -> (Option<String>, Entities) {
 /// Telegram counts in UTF-16 code units, so that an emoji before a mention moves it by two.
 fn pointed_at(text: &str, message: &Object<'_>, member: &str) -> Entities {
     let units: Vec<u16> = text.encode_utf16().collect();
+    // No two of these lie over each other, so that all of them together are no longer than the text.
+    let mut left = units.len();
     let mut found = Entities::default();
-    for entity in message.objects(member) {
-        let place = |name| entity.integer(name).and_then(|number| usize::try_from(number).ok());
+    for marked in message.objects(member) {
+        let what = marked.text("type").unwrap_or_default();
+        if !matches!(what.as_ref(), "mention" | "text_mention" | "url" | "text_link") {
+            continue;
+        }
+        let place = |name| marked.integer(name).and_then(|number| usize::try_from(number).ok());
         let range = place("offset")
             .zip(place("length"))
             .and_then(|(at, length)| Some(at..at.checked_add(length)?));
+        let Some(rest) = range.as_ref().and_then(|range| left.checked_sub(range.len())) else {
+            continue;
+        };
+        left = rest;
         let Some(part) = range.and_then(|range| String::from_utf16(units.get(range)?).ok()) else {
             continue;
         };
-        match entity.text("type").as_deref() {
-            Some("mention") => {
+        match what.as_ref() {
+            "mention" => {
                 let name = part.trim_start_matches('@').to_owned();
                 mention(&mut found, part.clone(), Some(name), part);
             }
-            Some("text_mention") => {
-                let user = entity.object("user").unwrap_or_default();
+            "text_mention" => {
+                let user = marked.object("user").unwrap_or_default();
                 if let Some(id) = user.id("id") {
                     mention(&mut found, id.into_owned(), user.text("first_name").map(Cow::into_owned), part);
                 }
             }
-            Some("url") => url(&mut found, &part),
-            Some("text_link") => url(&mut found, &entity.text("url").unwrap_or_default()),
+            "url" => url(&mut found, &part),
+            "text_link" => url(&mut found, &marked.text("url").unwrap_or_default()),
             _ => {}
         }
     }
@@ -117,9 +128,7 @@ fn pointed_at(text: &str, message: &Object<'_>, member: &str) -> Entities {
 /// A mention by name has no other id than `@name`.
 fn mention(found: &mut Entities, id: String, name: Option<String>, text: String) {
     let mention = Mention { id, name, text };
-    if !found.mentions.contains(&mention) {
-        found.mentions.push(mention);
-    }
+    entity::add(&mut found.mentions, mention);
 }
 
 /// Only web addresses; Telegram takes `example.com` for one too, and opens it with `http`.
@@ -132,9 +141,7 @@ fn url(found: &mut Entities, text: &str) {
     } else {
         return;
     };
-    if !found.urls.contains(&url) {
-        found.urls.push(url);
-    }
+    entity::add(&mut found.urls, url);
 }
 
 /// A message's files, each with the id that `getFile` takes.

@@ -64,7 +64,7 @@ fn event(arrival: &Arrival<'_>, raw: &RawValue) -> Result<Opened, Refusal> {
 }
 
 fn form(arrival: &Arrival<'_>, form: Option<Form>) -> Result<Opened, Refusal> {
-    let form = form.ok_or_else(|| Refusal::unparsable("the form is not UTF-8"))?;
+    let form = form.ok_or_else(|| Refusal::unparsable("the form is not UTF-8, or has too many fields"))?;
     let own = |name: &str| form.id(name).map(str::to_owned);
     // No delimiter stands between the signed names and values. With the account, whose name is the first, where it belongs, none has moved before it.
     let account = form

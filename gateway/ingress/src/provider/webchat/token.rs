@@ -163,7 +163,7 @@ fn read(claims: &str) -> Option<Token> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "test data")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test data")]
 mod tests {
     use super::*;
 

@@ -46,6 +46,16 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let mut batch = Batch::new(arrival);
     for entry in meta::entries(arrival, "whatsapp_business_account")? {
         for (raw, change) in batch::objects(&entry, "changes")? {
+            meta::short(&change, &["field"])?;
+            let value = change.object("value").unwrap_or_default();
+            meta::short(&value, &["metadata"])?;
+            let contacts = value.list("contacts");
+            // Each message looks for its own.
+            if contacts.len() > batch::MAX_EVENTS || contacts.iter().any(|contact| contact.get().len() > meta::MAX_SHARED) {
+                return Err(Refusal::unparsable(
+                    "the contacts, which each event repeats, are too many or too long",
+                ));
+            }
             Change::of(arrival, &entry, raw, &change).split(&mut batch)?;
         }
     }
