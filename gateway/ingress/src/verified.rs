@@ -96,6 +96,12 @@ impl Verified {
         self.single_use
     }
 
+    /// The same event, known by what proved it as well: where the bytes of one proof can be read in more than one way.
+    pub(crate) fn known_by(mut self, proof: &[u8]) -> Self {
+        self.body_mark = Some(mark::of_body(self.provider, proof));
+        self
+    }
+
     /// The provider's id of the event, as `tollgate-event-id` shows it: visible ASCII, the rest percent-escaped.
     pub fn event_id(&self) -> Option<&str> {
         self.event_id.as_deref()

@@ -123,11 +123,7 @@ async fn a_node_of_one_tenant_does_not_start_without_it() {
         let folder = tempfile::tempdir().unwrap();
         let whole = two(folder.path(), json!({ "by": ["env"], "env": { "name": variable } }));
         let environment = tollgate_config::Environment::parse(&whole.to_string(), &folder.path().join("t.yaml")).unwrap();
-<<<<<<< HEAD
         let error = tollgate::gateway::Gateway::start(environment, crate::harness::compiler())
-=======
-        let error = tollgate::gateway::Gateway::start(environment, tollgate_host::Compiler::Here)
->>>>>>> edge
             .await
             .unwrap_err();
         let why = std::error::Error::source(&error).unwrap().to_string();

@@ -4,7 +4,7 @@ use super::{FACTS, IDEMPOTENCY};
 use crate::{
     Opened, Refusal,
     activity::{Attachment, Button, Kind},
-    clock, entity,
+    clock, entity, field,
     form::Form,
     json::Object,
     moment,
@@ -103,7 +103,19 @@ fn form(arrival: &Arrival<'_>, form: Option<Form>) -> Result<Opened, Refusal> {
     draft.channel_data.extend(shown);
 
     let id = generic::signed("sid", signed_id(&form, &name)).or_else(|| generic::unsigned("token", arrival, IDEMPOTENCY));
-    generic::deliver(arrival, draft, id, Some(account.to_owned()))
+    let event = generic::finished(arrival, draft, id, Some(account.to_owned()), arrival.request.body.clone())?;
+    // Fields may still have moved behind the account, under the same signature: it is the same event. A call comes by again with the same fields.
+    let signature = field::optional(arrival.request.headers, super::SIGNATURE).filter(|_| !is_call(&form));
+    Ok(generic::one(match signature {
+        Some(signature) => event.known_by(signature.as_bytes()),
+        None => event,
+    }))
+}
+
+/// A call comes by at each of its steps.
+fn is_call(form: &Form) -> bool {
+    let other = ["EventType", "MessageSid", "SmsSid"];
+    form.id("CallSid").is_some() && !other.into_iter().any(|name| form.id(name).is_some())
 }
 
 /// What happened to which thing. A call comes by again with the same fields at each of its steps, unless they are numbered: then only the unsigned
