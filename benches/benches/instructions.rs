@@ -1,7 +1,7 @@
 //! Instructions of the same work as in `ingress.rs`, counted by callgrind: they do not drift with the machine's pace.
 //!
 //! Needs `valgrind`, and `cargo install gungraun-runner` of the version in Cargo.lock.
-#![expect(missing_docs, reason = "made by macros")]
+#![expect(missing_docs, clippy::disallowed_methods, reason = "made by macros")]
 #![expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
