@@ -65,7 +65,9 @@ impl Primitive {
         match provider {
             Provider::Telegram | Provider::Gitlab | Provider::Webex => None,
             Provider::Twilio => Some(Self::HmacSha1),
-            Provider::Discord => Some(Self::Ed25519),
+            Provider::Discord | Provider::HttpSignature => Some(Self::Ed25519),
+            Provider::Sendgrid => Some(Self::P256),
+            Provider::Teams | Provider::Paypal => Some(Self::Rs256),
             _ => Some(Self::HmacSha256),
         }
     }
