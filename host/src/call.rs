@@ -53,6 +53,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    fn new(revision: &Revision) -> Arc<Self> {
+        Arc::new(Self {
+            failure: OnceLock::new(),
+            cpu: Mutex::new(CpuBudget::new(revision.limits.cpu, TICK)),
+        })
+    }
+
     /// Keeps the first failure: what follows from it is no news.
     pub(crate) fn fail(&self, error: CallError) {
         let _ = self.failure.set(error);
@@ -196,23 +203,14 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
     rest.await.unwrap_or_else(Err)
 }
 
-/// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
-    let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
-    let limits = &revision.limits;
-    let shared = Arc::new(Shared {
-        failure: OnceLock::new(),
-        cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)),
-    });
-    let pre = &revision.prepared.pre;
-    let deadline = Instant::now() + limits.wall;
-    let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
-    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit));
+/// A store with all of its limits, for one call.
+fn store(revision: &Arc<Revision>, shared: &Arc<Shared>, exit: Exit) -> Store<Guest> {
+    let mut store = Store::new(revision.prepared.pre.engine(), Guest::new(Arc::clone(revision), exit));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
     store.set_epoch_deadline(1);
-    let watched = Arc::clone(&shared);
+    let watched = Arc::clone(shared);
     store.epoch_deadline_callback(move |_| {
         if watched.cpu(CpuBudget::tick) {
             // Not wasmtime's own yield: that one wakes itself at once and can starve what else runs on the thread.
@@ -221,6 +219,26 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
         watched.fail(CallError::Cpu);
         Ok(UpdateDeadline::Interrupt)
     });
+    store
+}
+
+/// Makes an instance, and drops it; see [`Revision::instantiate`].
+pub(crate) async fn instantiate(revision: &Arc<Revision>, places: Places) -> Outcome {
+    let _places = places;
+    let shared = Shared::new(revision);
+    let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
+    let mut store = store(revision, &shared, exit);
+    let instance = revision.prepared.pre.instantiate_async(&mut store).await;
+    instance.map(drop).map_err(not_instantiated)
+}
+
+/// Builds the store and the guest's future. Nothing of the guest has run yet.
+fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
+    let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
+    let shared = Shared::new(revision);
+    let deadline = Instant::now() + revision.limits.wall;
+    let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
+    let mut store = store(revision, &shared, exit);
 
     let scheme = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,

@@ -171,6 +171,15 @@ impl Revision {
         answer.inspect_err(|error| self.counters.count(error))
     }
 
+    /// Makes an instance and drops it, without calling it: what a call pays before anything of it runs. For benches.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    #[doc(hidden)]
+    pub async fn instantiate(self: &Arc<Self>) -> Result<(), CallError> {
+        call::instantiate(self, self.admit().await?).await
+    }
+
     /// Goes on in the slow lane.
     pub(crate) async fn slow<T: Send + 'static>(&self, rest: impl Future<Output = T> + Send + 'static) -> Result<T, CallError> {
         self.counters.slowed.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,51 @@
+//! What a fresh instance costs, and a whole call in one.
+//!
+//! Criterion gives the means; the quantiles, which decide how long the unlucky caller waits, are taken call by call and printed after them.
+#![expect(missing_docs, reason = "made by macros")]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+use tollgate_benches::worker::Worker;
+
+/// Calls whose quantiles are told: 1,000 of them lie past the 99th percentile.
+const CALLS: usize = 100_000;
+
+fn host(criterion: &mut Criterion) {
+    for (name, snapshot) in [("snapshot", true), ("as signed", false)] {
+        let worker = Worker::hello(snapshot);
+        let mut group = criterion.benchmark_group(format!("hello, {name}"));
+        group.bench_function("instantiate", |bench| bench.iter(|| worker.instantiate()));
+        group.bench_function("call", |bench| bench.iter(|| black_box(worker.call())));
+        group.finish();
+        quantiles(&format!("hello, {name}/instantiate"), || worker.instantiate());
+        quantiles(&format!("hello, {name}/call"), || drop(black_box(worker.call())));
+    }
+}
+
+fn quantiles(name: &str, mut once: impl FnMut()) {
+    let mut times: Vec<Duration> = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS {
+        let began = Instant::now();
+        once();
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    let at = |share: f64| {
+        times
+            .get((CALLS as f64 * share) as usize)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    };
+    println!(
+        "{name}: p50 {:.2} us, p90 {:.2} us, p99 {:.2} us, p99.9 {:.2} us",
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999)
+    );
+}
+
+criterion_group!(benches, host);
+criterion_main!(benches);
