@@ -18,7 +18,8 @@ pub(crate) struct Guest {
     pub(crate) revision: Arc<Revision>,
     pub(crate) memory: MemoryBudget,
     pub(crate) table: ResourceTable,
-    wasi: WasiCtx,
+    /// Made when it is first asked for: most workers read no clock, draw no chance and print nothing.
+    wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
     outgoing: Exit,
 }
@@ -29,27 +30,30 @@ impl Guest {
         table.set_max_capacity(MAX_RESOURCES);
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS_SIZE);
-        // No environment, no arguments, no files, no sockets; stdin is empty.
-        let wasi = WasiCtx::builder()
-            .stdout(log::Output::stdout(&revision))
-            .stderr(log::Output::stderr(&revision))
-            .max_random_size(MAX_RANDOM)
-            .build();
         Self {
             memory: MemoryBudget::new(revision.limits.memory.as_usize()),
             revision,
             table,
-            wasi,
+            wasi: None,
             http,
             outgoing,
         }
     }
 }
 
+/// No environment, no arguments, no files, no sockets; stdin is empty.
+fn wasi(revision: &Arc<Revision>) -> WasiCtx {
+    WasiCtx::builder()
+        .stdout(log::Output::stdout(revision))
+        .stderr(log::Output::stderr(revision))
+        .max_random_size(MAX_RANDOM)
+        .build()
+}
+
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.get_or_insert_with(|| Box::new(wasi(&self.revision))),
             table: &mut self.table,
         }
     }
