@@ -3,15 +3,19 @@
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::{runtime::Handle, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-/// All tasks of one gateway. Cheap to clone.
+/// All tasks of one gateway. Cheap to clone: every request holds one, and a clone of a token or a tracker takes a lock.
 #[derive(Debug, Clone)]
-pub(crate) struct Tasks {
+pub(crate) struct Tasks(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     tracker: TaskTracker,
     aside: TaskTracker,
     handle: Handle,
@@ -22,28 +26,28 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// For tasks of the runtime that this is called in.
     pub(crate) fn new() -> Self {
-        Self {
+        Self(Arc::new(Inner {
             tracker: TaskTracker::new(),
             aside: TaskTracker::new(),
             handle: Handle::current(),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
-        }
+        }))
     }
 
     /// Starts a task that ends by itself, or is cut off when the drain's deadline has passed.
     pub(crate) fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_in(&self.tracker, name, future);
+        self.spawn_in(&self.0.tracker, name, future);
     }
 
     /// Starts a task that the drain does not wait for, because it answers until the very end; it is cut off then.
     pub(crate) fn serve_aside(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
-        self.spawn_in(&self.aside, name, future);
+        self.spawn_in(&self.0.aside, name, future);
     }
 
     fn spawn_in(&self, tracker: &TaskTracker, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         // A child has a lock of its own: thousands of connections must not meet on one.
-        let kill = self.kill.child_token();
+        let kill = self.0.kill.child_token();
         let task = async move {
             tokio::select! {
                 biased;
@@ -51,12 +55,12 @@ impl Tasks {
                 () = kill.cancelled() => {}
             }
         };
-        tracker.spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.handle);
+        tracker.spawn_on(task.instrument(tracing::debug_span!("task", name)), &self.0.handle);
     }
 
     /// Starts a piece of a request's own work on the gateway's threads. Dropping what comes back ends it.
     pub(crate) fn tied<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Tied<T> {
-        Tied(self.handle.spawn(work.in_current_span()))
+        Tied(self.0.handle.spawn(work.in_current_span()))
     }
 
     /// Starts the tasks of HTTP/2 connections that the drain does not wait for.
@@ -66,42 +70,42 @@ impl Tasks {
 
     /// Resolves when the gateway has begun to stop.
     pub(crate) fn stopping(&self) -> CancellationToken {
-        self.stop.child_token()
+        self.0.stop.child_token()
     }
 
     /// Whether the gateway has begun to stop.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.is_cancelled()
+        self.0.stop.is_cancelled()
     }
 
     /// Begins to stop: who asked `stopping` finishes what it has and takes no more.
     pub(crate) fn stop(&self) {
-        self.stop.cancel();
-        self.tracker.close();
+        self.0.stop.cancel();
+        self.0.tracker.close();
     }
 
     /// Cuts off what still runs.
     pub(crate) fn kill(&self) {
-        self.stop.cancel();
-        self.kill.cancel();
-        self.tracker.close();
-        self.aside.close();
+        self.0.stop.cancel();
+        self.0.kill.cancel();
+        self.0.tracker.close();
+        self.0.aside.close();
     }
 
     /// Resolves when what was cut off has let go of everything: files and addresses are free then. Only after `kill`.
     pub(crate) async fn gone(&self) {
-        self.tracker.wait().await;
-        self.aside.wait().await;
+        self.0.tracker.wait().await;
+        self.0.aside.wait().await;
     }
 
     /// Resolves when nothing that was spawned runs any more. Only after `stop`.
     pub(crate) async fn ended(&self) {
-        self.tracker.wait().await;
+        self.0.tracker.wait().await;
     }
 
     /// How many run.
     pub(crate) fn len(&self) -> usize {
-        self.tracker.len()
+        self.0.tracker.len()
     }
 }
 
@@ -136,6 +140,6 @@ impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Aside {
 /// One HTTP/2 stream is one task. It ends with its connection, which `spawn` cuts off, so it needs no cut of its own.
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Tasks {
     fn execute(&self, stream: F) {
-        self.tracker.spawn_on(stream.in_current_span(), &self.handle);
+        self.0.tracker.spawn_on(stream.in_current_span(), &self.0.handle);
     }
 }
