@@ -16,13 +16,8 @@ pub(crate) struct RequestId(HeaderValue);
 impl RequestId {
     /// The id of this number: 32 lower-case hex digits.
     pub(crate) fn from_number(number: u128) -> Self {
-        let mut text = [0_u8; 32];
-        for (place, shift) in text.iter_mut().zip((0..32).rev()) {
-            let digit = (number >> (shift * 4)) as u8 & 0xf;
-            *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
-        }
         // Hex digits are always a header value; the other arm cannot be reached.
-        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("0")))
+        Self(HeaderValue::from_bytes(&hex::<32>(number)).unwrap_or_else(|_| HeaderValue::from_static("0")))
     }
 
     /// An id that a trusted proxy gave, when it is short visible ASCII.
@@ -46,6 +41,16 @@ impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The lowest `N` digits of a number in lower-case hex.
+pub(crate) fn hex<const N: usize>(number: u128) -> [u8; N] {
+    let mut text = [0_u8; N];
+    for (place, shift) in text.iter_mut().zip((0..N).rev()) {
+        let digit = (number >> (shift * 4)) as u8 & 0xf;
+        *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
+    }
+    text
 }
 
 /// The next number of this thread, never 0.

@@ -47,8 +47,22 @@ impl Trace {
     }
 
     fn header(self) -> HeaderValue {
-        let text = format!("00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, self.flags & 1);
-        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        let mut text = [b'-'; LEN];
+        let (version, rest) = text.split_at_mut(3);
+        let (trace, rest) = rest.split_at_mut(33);
+        let (span, flags) = rest.split_at_mut(17);
+        for (place, digits) in [
+            (version, &request_id::hex::<2>(0)[..]),
+            (trace, &request_id::hex::<32>(self.trace_id)),
+            (span, &request_id::hex::<16>(self.span_id.into())),
+            (flags, &request_id::hex::<2>((self.flags & 1).into())),
+        ] {
+            // All but the last end with the dash that stands there already.
+            for (byte, digit) in place.iter_mut().zip(digits) {
+                *byte = *digit;
+            }
+        }
+        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
 
