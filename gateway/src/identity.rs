@@ -175,7 +175,11 @@ impl Identity {
     fn ask<'a>(&'a self, host: &'a str, said: Said<'_>, token: impl Fn() -> Option<Found<'a>>) -> Result<Option<Found<'a>>, Refused> {
         for way in &self.ways {
             let found = match way {
-                Way::Host => self.hosts.owner(host),
+                // By the host itself, so the host is the tenant's.
+                Way::Host => match self.hosts.owner(host) {
+                    Some(owner) => return Ok(Some(Found::Tenant(owner))),
+                    None => None,
+                },
                 Way::Header => self.named(said)?,
                 Way::Fixed(tenant) => Some(tenant),
                 Way::Token => match token() {

@@ -4,21 +4,25 @@ use super::{
     HostPattern,
     host::{is_address, parent},
 };
+use foldhash::fast::RandomState;
 use std::{collections::HashMap, iter};
+
+/// By text that an operator wrote. Callers only ask, so nobody can fill it with texts of one hash, and a quick one will do.
+type ByText<T> = HashMap<String, T, RandomState>;
 
 /// Values by host pattern.
 #[derive(Debug, Clone)]
 pub struct HostMap<T> {
-    exact: HashMap<String, T>,
-    suffix: HashMap<String, T>,
+    exact: ByText<T>,
+    suffix: ByText<T>,
     any: Option<T>,
 }
 
 impl<T> Default for HostMap<T> {
     fn default() -> Self {
         Self {
-            exact: HashMap::new(),
-            suffix: HashMap::new(),
+            exact: ByText::default(),
+            suffix: ByText::default(),
             any: None,
         }
     }
