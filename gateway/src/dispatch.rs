@@ -87,7 +87,7 @@ pub(crate) fn request(
     headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
     let body = match admitted.entrant() {
-        Entrant::Public(_) | Entrant::Authorized(_) => body,
+        Entrant::Route(_) => body,
         Entrant::Tick(tick) => {
             headers.insert(name::ENDPOINT, id_value(tick.timer().id.as_str()));
             headers.insert(name::PROVIDER, HeaderValue::from_static(timer::PROVIDER));

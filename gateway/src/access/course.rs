@@ -9,7 +9,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::{sync::Arc, time::Duration};
-use tollgate_config::RevisionId;
+use tollgate_config::{RevisionId, manifest::Access};
 use tollgate_ingress::Verified;
 
 /// How far one event, or a public request, has come.
@@ -45,8 +45,10 @@ impl Course {
         self.deployment = Some(deployment.clone());
         self.end = match admitted.entrant() {
             Entrant::Verified { .. } | Entrant::Tick(_) => End::Failed,
-            Entrant::Public(_) => End::Public,
-            Entrant::Authorized(_) => End::Authorized,
+            Entrant::Route(leave) => match leave.route().access {
+                Access::Public => End::Public,
+                Access::Jwt => End::Authorized,
+            },
         };
     }
 
