@@ -138,8 +138,11 @@ async fn receive(
     }
 }
 
-/// The rest of the way, from the gate to the answer, for one event or one call of a route.
-async fn enter(
+/// The rest of the way, from the gate to the answer, for one event, one tick or one call of a route.
+///
+/// # Errors
+/// Whatever keeps it from its worker's answer.
+pub(crate) async fn enter(
     gate: &Gate,
     head: Head,
     body: RequestBody,

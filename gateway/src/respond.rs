@@ -346,7 +346,7 @@ pub(crate) async fn worker(
 ///
 /// # Errors
 /// When it breaks off, or is longer than any provider reads.
-pub(crate) async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
+async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
     match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
         Ok(bytes) => Ok(bytes.to_bytes()),
         Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {

@@ -1,4 +1,4 @@
-//! How far one event, or one public request, has come, as the log and the counts tell it.
+//! How far one event, one tick, or one call of a route, has come, as the log and the counts tell it.
 
 use crate::{
     admit::{Admitted, Entrant},
@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tollgate_config::{RevisionId, manifest::Access};
 use tollgate_ingress::Verified;
 
-/// How far one event, or a public request, has come.
+/// How far one event, one tick, or one call of a route, has come.
 #[derive(Debug)]
 pub(crate) struct Course {
     pub(super) end: End,
@@ -36,6 +36,24 @@ impl Course {
             revision: None,
             choice: None,
         }
+    }
+
+    /// A tick's: nobody has to let it in, so it has failed until it is done.
+    pub(crate) fn of_tick() -> Self {
+        Self {
+            end: End::Failed,
+            ..Self::begin()
+        }
+    }
+
+    /// How far it has come.
+    pub(crate) fn end(&self) -> End {
+        self.end
+    }
+
+    /// Which revision runs, where one was assigned.
+    pub(crate) fn revision(&self) -> Option<&RevisionId> {
+        self.revision.as_ref()
     }
 
     /// Notes that it was let in: from here on it has failed until it is done.
