@@ -4,7 +4,7 @@
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
 //! request, on one page), and what that way calls: `route`, `identity`, `keys` (others' public keys), `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in
 //! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
-//! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
+//! `tasks`, `causes`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -17,6 +17,7 @@ pub mod secrets;
 mod access;
 mod admin;
 mod admit;
+mod causes;
 mod dispatch;
 mod edge;
 mod egress;

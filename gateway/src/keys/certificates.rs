@@ -5,7 +5,7 @@ use super::{
     Unavailable, chain,
     fetch::{FetchError, Fetcher, Location},
 };
-use crate::{metrics::KeyCounters, tasks::Tasks};
+use crate::{causes::WithCauses, metrics::KeyCounters, tasks::Tasks};
 use arc_swap::ArcSwap;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -100,7 +100,7 @@ impl Certificates {
                     counters.count(fetched.is_ok());
                     match &fetched {
                         Ok(()) => tracing::info!(url, "certificate fetched"),
-                        Err(error) => tracing::warn!(url, error = super::whole(error), "a certificate is refused"),
+                        Err(error) => tracing::warn!(url, error = %WithCauses(error), "a certificate is refused"),
                     }
                     this.land(&url, fetched.as_ref().err().map(FetchError::passes), Instant::now());
                     drop(landed);
