@@ -9,7 +9,7 @@ mod chain;
 mod fetch;
 mod slot;
 
-use crate::{causes::WithCauses, metrics::KeyCounters, tasks::Tasks};
+use crate::{causes::WithCauses, metrics::KeyCounters, roots::Roots, tasks::Tasks};
 use certificates::Certificates;
 use fetch::Fetcher;
 use slot::{Held, Slot, Unnamed};
@@ -60,11 +60,16 @@ pub enum KeyringError {
 }
 
 impl Keyring {
-    /// For keys from these URLs. Nothing is fetched yet.
+    /// For keys from these URLs, of servers that these roots vouch for. Nothing is fetched yet.
     ///
     /// # Errors
     /// See [`KeyringError`].
-    pub(crate) fn new(urls: impl IntoIterator<Item = String>, tasks: Tasks, counters: KeyCounters) -> Result<Self, KeyringError> {
+    pub(crate) fn new(
+        urls: impl IntoIterator<Item = String>,
+        roots: Roots,
+        tasks: Tasks,
+        counters: KeyCounters,
+    ) -> Result<Self, KeyringError> {
         let mut slots = BTreeMap::new();
         for url in urls {
             let location = Location::parse(&url).map_err(|source| KeyringError::Url { url: url.clone(), source })?;
@@ -76,7 +81,7 @@ impl Keyring {
         Ok(Self {
             slots,
             certificates: Arc::default(),
-            fetcher: Arc::new(Fetcher::default()),
+            fetcher: Arc::new(Fetcher::new(roots)),
             tasks,
             counters,
         })

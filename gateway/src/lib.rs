@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
 //! request, on one page), and what that way calls: `route`, `identity`, `keys` (others' public keys), `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in
-//! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out, `roots` whom it
+//! and `keys` believe. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
 //! `tasks`, `causes`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ mod listen;
 mod metrics;
 mod rate;
 mod request_id;
+mod roots;
 mod route;
 mod snapshot;
 mod tasks;

@@ -121,8 +121,7 @@ impl Certificates {
     async fn bring(&self, url: &str, location: &Location, now: UnixTime, fetcher: &Fetcher) -> Result<(), FetchError> {
         let text = fetcher.get(location).await?;
         let certificate = Certificate::from_pem(&text).map_err(|error| FetchError::Certificate(error.to_string()))?;
-        chain::check(&certificate, location.host(), &super::fetch::roots().map_err(FetchError::Tls)?, now)
-            .map_err(FetchError::Certificate)?;
+        chain::check(&certificate, location.host(), &*fetcher.roots().await?, now).map_err(FetchError::Certificate)?;
         self.known.rcu(|known| {
             let mut known: BTreeMap<_, _> = known
                 .iter()
