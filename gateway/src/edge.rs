@@ -23,11 +23,7 @@ use bytes::Bytes;
 use head::Head;
 use http::{Method, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{convert::Infallible, sync::Arc, time::SystemTime};
 use tollgate_host::RequestBody;
 use tollgate_ingress::{Keys, Opened, Refusal, UnixTime, Verified};
 
@@ -82,7 +78,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
         // A token, where the route wants one: nothing of the body is looked at before.
         Arrival::Guarded(guarded) => {
             let tokens = snapshot.tokens.as_ref().ok_or(Refused::NotRouted)?;
-            let proof = tokens.verify(bearer, &gate.keys, unix(now)).await?;
+            let proof = tokens.verify(bearer, &gate.keys, now.into()).await?;
             let leave = snapshot.routes.unlock(guarded, &proof, head.host.as_str(), head.path.path())?;
             entry.allowed(&leave);
             leave
@@ -218,7 +214,7 @@ async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: 
         headers: &head.headers,
         body,
     };
-    let now = unix(now);
+    let now = UnixTime::from(now);
     let open = |keys: &Keys| tollgate_ingress::open(&endpoint.scheme, &request, keys, now);
     let keys = gate.keys.of(&endpoint.scheme, &endpoint.keys);
     let mut opened = open(&keys);
@@ -234,10 +230,4 @@ async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: 
         }
     }
     opened.map_err(Refused::Ingress)
-}
-
-/// A clock before 1970 is no clock: every timestamp is then in the future and refused.
-fn unix(now: SystemTime) -> UnixTime {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
