@@ -6,6 +6,7 @@
 mod batch;
 mod bitbucket;
 mod body_mac;
+mod bot_framework;
 mod discord;
 mod forge;
 mod generic;
