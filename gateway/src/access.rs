@@ -9,7 +9,7 @@ use crate::{
     listen::{Peer, serve::Due},
     request_id::{self, RequestId},
     respond::{Refused, X_REQUEST_ID, code_of_call},
-    route::Arrival,
+    route::{Arrival, Leave},
     snapshot::Endpoint,
     trace::Trace,
 };
@@ -103,19 +103,22 @@ impl Entry {
 
     /// Notes where it arrived: from here on an endpoint is charged with what happens.
     pub(crate) fn arrived(&mut self, arrival: &Arrival) {
-        self.course.deployment = match arrival {
+        match arrival {
             Arrival::Endpoint(endpoint) => {
                 self.endpoint = Some(endpoint.clone());
-                match endpoint.owners.all() {
-                    [one] => Some(one.deployment.clone()),
-                    // Several share it: whose a delivery is, its account says later.
-                    _ => None,
+                // Where several share it, a delivery's account says later whose it is.
+                if let [one] = endpoint.owners.all() {
+                    self.course.deployment = Some(one.deployment.clone());
                 }
             }
-            Arrival::Public(public) => Some(public.route().deployment.clone()),
-            Arrival::Authorized(authorized) => Some(authorized.route().deployment.clone()),
-            Arrival::Guarded(guarded) => guarded.route().map(|route| route.deployment.clone()),
-        };
+            Arrival::Open(leave) => self.allowed(leave),
+            Arrival::Guarded(guarded) => self.course.deployment = guarded.route().map(|route| route.deployment.clone()),
+        }
+    }
+
+    /// Notes which route it may call.
+    pub(crate) fn allowed(&mut self, leave: &Leave) {
+        self.course.deployment = Some(leave.route().deployment.clone());
     }
 
     /// Charges an endpoint with a refusal that came before routing.

@@ -1,11 +1,11 @@
-//! From proof to permission. What may be dispatched is made here, and only of what `ingress` has verified or a manifest calls public.
+//! From proof to permission. What may be dispatched is made here, and only of what `ingress` has verified, `route` gives leave for, or a timer makes.
 
 pub(crate) mod dedupe;
 pub(crate) mod unknown;
 
 use crate::{
     respond::Refused,
-    route::{Arrival, Authorized, Public},
+    route::{Arrival, Leave},
     snapshot::{Deployment, Endpoint, Owner},
     timer::{Tick, ledger},
 };
@@ -16,7 +16,7 @@ use tollgate_config::TenantCtx;
 use tollgate_ingress::Verified;
 use tollgate_store::{Mark, MarkKind};
 
-/// Who wants to enter: with a proof, by a public route, or as a timer's tick.
+/// Who wants to enter: with a proof, with leave to call a route, or as a timer's tick.
 #[derive(Debug)]
 pub(crate) enum Entrant {
     /// One verified event at its endpoint.
@@ -26,10 +26,8 @@ pub(crate) enum Entrant {
         /// What; only `ingress` makes one.
         delivery: Box<Verified>,
     },
-    /// A request to a public route.
-    Public(Public),
-    /// A request to a route that wants a token, with one.
-    Authorized(Authorized),
+    /// A request to a route; only `route` gives leave.
+    Route(Leave),
     /// A tick; only a timer makes one.
     Tick(Box<Tick>),
 }

@@ -1,21 +1,17 @@
 //! Which revision, and what it is handed.
 
+mod event;
 pub(crate) mod headers;
 
 use crate::{
-    admit::{Admitted, Entrant},
+    admit::Admitted,
     edge::head::Head,
     respond::Refused,
     snapshot::{Loaded, State},
-    timer,
 };
-use bytes::Bytes;
+use event::Event;
 use headers as name;
-use http::{
-    HeaderValue, Request, Uri,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderValue, Request, Uri};
 use std::fmt::Write as _;
 use tollgate_host::RequestBody;
 
@@ -86,51 +82,13 @@ pub(crate) fn request(
     headers.insert(name::TENANT, deployment.tenant_header.clone());
     headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
-    let body = match admitted.entrant() {
-        Entrant::Public(_) | Entrant::Authorized(_) => body,
-        Entrant::Tick(tick) => {
-            headers.insert(name::ENDPOINT, id_value(tick.timer().id.as_str()));
-            headers.insert(name::PROVIDER, HeaderValue::from_static(timer::PROVIDER));
-            headers.insert(name::ATTEMPT, HeaderValue::from_static("1"));
-            headers.insert(name::SESSION_KEY, visible(&tick.session_key(&tenant.tenant_id)));
-            headers.insert(name::EVENT_ID, visible(tick.event_id()));
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            let bytes = tick.activity(&tenant.tenant_id).map_err(no_json)?;
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
-        }
-        Entrant::Verified { endpoint, delivery } => {
-            headers.insert(name::ENDPOINT, id_value(endpoint.id.as_str()));
-            headers.insert(name::PROVIDER, HeaderValue::from_static(endpoint.provider.as_str()));
-            headers.insert(name::ATTEMPT, HeaderValue::from_static("1"));
-            headers.insert(name::SESSION_KEY, visible(&delivery.session_key(&tenant.tenant_id)));
-            if let Some(id) = delivery.event_id() {
-                headers.insert(name::EVENT_ID, visible(id));
-            }
-            let bytes = if endpoint.scheme.raw() {
-                delivery.raw().clone()
-            } else {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                activity(delivery, tenant)?
-            };
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
-        }
+    let body = match Event::of(admitted.entrant(), &tenant.tenant_id)? {
+        Some(event) => event.tell(&mut headers),
+        None => body,
     };
     let mut request = Request::new(body);
     (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
     Ok(request)
-}
-
-fn activity(delivery: &tollgate_ingress::Verified, tenant: &tollgate_config::TenantCtx) -> Result<Bytes, Refused> {
-    // Serialising plain data into memory fails only on a map with keys that are no text, which an activity has none of.
-    serde_json::to_vec(&delivery.activity(&tenant.tenant_id))
-        .map(Bytes::from)
-        .map_err(no_json)
-}
-
-fn no_json(error: serde_json::Error) -> Refused {
-    Refused::Call(tollgate_host::CallError::Host(format!("the activity is no JSON: {error}")))
 }
 
 /// An id as a header value; ids hold only ASCII letters, digits, `.`, `_` and `-`.

@@ -1,5 +1,5 @@
-//! The way of one request, readable from top to bottom: [`walk`] goes up to the gate, [`enter`] from there to the answer. Each step takes what the one
-//! before it made.
+//! The way of one request, readable from top to bottom: [`walk`] goes up to the gate (by [`receive`] what came to an endpoint), [`enter`] from there to
+//! the answer. Each step takes what the one before it made.
 
 pub(crate) mod authority;
 pub(crate) mod batch;
@@ -18,15 +18,12 @@ use crate::{
     snapshot::Endpoint,
     trace::Trace,
 };
+use body::Inbound;
 use bytes::Bytes;
 use head::Head;
 use http::{Method, Request, Response, StatusCode, header::ORIGIN};
 use hyper::body::Incoming;
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{convert::Infallible, sync::Arc, time::SystemTime};
 use tollgate_host::RequestBody;
 use tollgate_ingress::{Keys, Opened, Refusal, UnixTime, Verified};
 
@@ -59,7 +56,7 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     // Trace before routing, so that a refusal can be found by its trace too.
     entry.traced(Trace::enter(&mut head.headers, entry.number()), head.host.as_str());
 
-    // Route: tenant (as the manifest's `identity` finds it), host and path -> endpoint or public route.
+    // Route: tenant (as the manifest's `identity` finds it), host and path -> endpoint or route.
     let said = Said::by(&head.headers, peer.trusted);
     let bearer = Bearer::of(&head.headers);
     let arrival = snapshot
@@ -75,50 +72,50 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     // The doorstep: who may call, and how often, before a byte of the body is read or a signature computed.
     admit::doorstep(&arrival, peer.address.ip())?;
 
-    // A token, where the place wants one: nothing of the body is looked at before.
-    let arrival = match arrival {
+    let leave = match arrival {
+        Arrival::Endpoint(endpoint) => return receive(gate, peer, endpoint, head, body, now, entry).await,
+        Arrival::Open(leave) => leave,
+        // A token, where the route wants one: nothing of the body is looked at before.
         Arrival::Guarded(guarded) => {
             let tokens = snapshot.tokens.as_ref().ok_or(Refused::NotRouted)?;
-            let proof = tokens.verify(bearer, &gate.keys, unix(now)).await?;
-            let arrival = snapshot.routes.unlock(guarded, &proof, head.host.as_str(), head.path.path())?;
-            entry.arrived(&arrival);
-            arrival
+            let proof = tokens.verify(bearer, &gate.keys, now.into()).await?;
+            let leave = snapshot.routes.unlock(guarded, &proof, head.host.as_str(), head.path.path())?;
+            entry.allowed(&leave);
+            leave
         }
-        open => open,
     };
+    let body = body.streamed(leave.route().deployment.limits.body.get())?;
+    let head = dispatch::headers::prepare(head, peer, &entry.id);
+    enter(gate, head, body, Entrant::Route(leave), now, &mut entry.course).await
+}
 
-    // Ingress: what an endpoint gets is whole and verified before anything else is thought of it.
-    let (endpoint, deliveries) = match arrival {
-        Arrival::Public(public) => {
-            let body = body.streamed(public.route().deployment.limits.body.get())?;
-            let head = dispatch::headers::prepare(head, peer, &entry.id);
-            return enter(gate, head, body, Entrant::Public(public), now, &mut entry.course).await;
+/// The way of what came to an endpoint, to the gate.
+async fn receive(
+    gate: &Gate,
+    peer: &Peer,
+    endpoint: Arc<Endpoint>,
+    head: Head,
+    body: Inbound,
+    now: SystemTime,
+    entry: &mut Entry,
+) -> Result<Response<AnswerBody>, Refused> {
+    // Ingress: it is whole and verified before anything else is thought of it.
+    let (bytes, unverified) = body.collect(endpoint.body_limit, &gate.unverified).await?;
+    // Web chat answers by itself what is no delivery: tokens, conversations, what was said.
+    if let Some(desk) = &endpoint.webchat
+        && let Some(answer) = desk.answer(&endpoint, &head, &bytes, peer.address.ip(), now)?
+    {
+        entry.course.reached(End::Handshake);
+        return Ok(respond::handshake(answer));
+    }
+    let opened = open(gate, &endpoint, &head, &bytes, now).await?;
+    drop(unverified);
+    let deliveries = match opened {
+        Opened::Handshake(answer) => {
+            entry.course.reached(End::Handshake);
+            return Ok(respond::handshake(answer));
         }
-        Arrival::Authorized(authorized) => {
-            let body = body.streamed(authorized.route().deployment.limits.body.get())?;
-            let head = dispatch::headers::prepare(head, peer, &entry.id);
-            return enter(gate, head, body, Entrant::Authorized(authorized), now, &mut entry.course).await;
-        }
-        Arrival::Guarded(_) => return Err(Refused::NoToken),
-        Arrival::Endpoint(endpoint) => {
-            let (bytes, unverified) = body.collect(endpoint.body_limit, &gate.unverified).await?;
-            // Web chat answers by itself what is no delivery: tokens, conversations, what was said.
-            if let Some(desk) = &endpoint.webchat
-                && let Some(answer) = desk.answer(&endpoint, &head, &bytes, peer.address.ip(), now)?
-            {
-                entry.course.reached(End::Handshake);
-                return Ok(respond::handshake(answer));
-            }
-            let opened = open(gate, &endpoint, &head, &bytes, now).await?;
-            drop(unverified);
-            match opened {
-                Opened::Handshake(answer) => {
-                    entry.course.reached(End::Handshake);
-                    return Ok(respond::handshake(answer));
-                }
-                Opened::Deliveries(deliveries) => (endpoint, deliveries),
-            }
-        }
+        Opened::Deliveries(deliveries) => deliveries,
     };
 
     // What is verified and shall not run is acknowledged; each event goes the rest of the way by itself.
@@ -137,8 +134,11 @@ async fn walk(gate: &Arc<Gate>, peer: &Peer, request: Request<Incoming>, entry: 
     }
 }
 
-/// The rest of the way, from the gate to the answer, for one event or one public request.
-async fn enter(
+/// The rest of the way, from the gate to the answer, for one event, one tick or one call of a route.
+///
+/// # Errors
+/// Whatever keeps it from its worker's answer.
+pub(crate) async fn enter(
     gate: &Gate,
     head: Head,
     body: RequestBody,
@@ -214,7 +214,7 @@ async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: 
         headers: &head.headers,
         body,
     };
-    let now = unix(now);
+    let now = UnixTime::from(now);
     let open = |keys: &Keys| tollgate_ingress::open(&endpoint.scheme, &request, keys, now);
     let keys = gate.keys.of(&endpoint.scheme, &endpoint.keys);
     let mut opened = open(&keys);
@@ -230,10 +230,4 @@ async fn open(gate: &Gate, endpoint: &Endpoint, head: &Head, body: &Bytes, now: 
         }
     }
     opened.map_err(Refused::Ingress)
-}
-
-/// A clock before 1970 is no clock: every timestamp is then in the future and refused.
-fn unix(now: SystemTime) -> UnixTime {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

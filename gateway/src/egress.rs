@@ -23,6 +23,7 @@ use refusal::{Refusal, result_of};
 
 use crate::{
     metrics::{Metrics, OutboundCounters},
+    roots::Roots,
     tasks::Tasks,
 };
 use body::{Answered, Capped, Lease, MAX_REQUEST, MAX_RESPONSE, of_hyper};
@@ -82,11 +83,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client that reaches the system's network, and never these listeners of ours. With `tls` it reads the system's authorities from disk: call it
+    /// A client that reaches the system's network, and never these listeners of ours. It speaks TLS if it is given roots, which it reads now: call it
     /// from a blocking thread.
-    pub(crate) fn new(own: Own, tasks: Tasks, metrics: &Metrics, tls: bool) -> Arc<Self> {
-        let roots = tls.then(tls::system_roots).map(Arc::new);
-        Self::over(Arc::new(System), own, tasks, metrics, roots)
+    pub(crate) fn new(own: Own, tasks: Tasks, metrics: &Metrics, roots: Option<&Roots>) -> Arc<Self> {
+        Self::over(Arc::new(System), own, tasks, metrics, roots.map(tls::system_roots))
     }
 
     fn over(network: Arc<dyn Network>, own: Own, tasks: Tasks, metrics: &Metrics, roots: Option<Arc<RootCertStore>>) -> Arc<Self> {

@@ -18,6 +18,7 @@ use crate::{
         tls,
     },
     metrics::Metrics,
+    roots::Roots,
     secrets::{self, SecretErrors},
     tasks::Tasks,
     timer,
@@ -225,8 +226,9 @@ impl Gateway {
         let metrics = Metrics::new().map_err(StartError::Metrics)?;
         let dedupe = Dedupe::new(journal.clone(), Bounds::of_tenants(environment.tenants.len()));
         let tasks = Tasks::new();
+        let roots = Roots::default();
         let urls = key_urls(&environment).into_iter().map(|(_, url)| url);
-        let issuers = Arc::new(Keyring::new(urls, tasks.clone(), metrics.keys()).map_err(StartError::Keys)?);
+        let issuers = Arc::new(Keyring::new(urls, roots.clone(), tasks.clone(), metrics.keys()).map_err(StartError::Keys)?);
         let gate = Arc::new(Gate::new(metrics, dedupe, issuers.clone(), tasks, host.clone()));
         // Before components compile: the first request should find the keys there.
         gate.tasks.serve_aside("keys", issuers.tend());
@@ -249,7 +251,7 @@ impl Gateway {
         let loaded = tokio::task::spawn_blocking(move || {
             let mut rules = environment.deployments.iter().flat_map(|deployment| &deployment.allow_outbound);
             let tls = rules.any(|rule| rule.scheme() == OutboundScheme::Https);
-            let client = Client::new(own, loading.tasks.clone(), &loading.metrics, tls);
+            let client = Client::new(own, loading.tasks.clone(), &loading.metrics, tls.then_some(&roots));
             load::snapshot(&environment, secrets, identity, &keys, &host, &loading, &client)
         });
         let snapshot = loaded

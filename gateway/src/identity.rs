@@ -235,8 +235,7 @@ impl<'a> Said<'a> {
 /// Whose it is, and what runs. `None`: verified, and of an account that is none of the endpoint's.
 pub(crate) fn resolve(entrant: &Entrant) -> Option<snapshot::Owner> {
     match entrant {
-        Entrant::Public(public) => Some(snapshot::Owner::of(&public.route().deployment)),
-        Entrant::Authorized(authorized) => Some(snapshot::Owner::of(&authorized.route().deployment)),
+        Entrant::Route(leave) => Some(snapshot::Owner::of(&leave.route().deployment)),
         Entrant::Tick(tick) => Some(tick.timer().owner.clone()),
         Entrant::Verified { endpoint, delivery } => endpoint.owners.of(delivery.account()).cloned(),
     }

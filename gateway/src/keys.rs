@@ -9,9 +9,9 @@ mod chain;
 mod fetch;
 mod slot;
 
-use crate::{metrics::KeyCounters, tasks::Tasks};
+use crate::{causes::WithCauses, metrics::KeyCounters, roots::Roots, tasks::Tasks};
 use certificates::Certificates;
-use fetch::{FetchError, Fetcher};
+use fetch::Fetcher;
 use slot::{Held, Slot, Unnamed};
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, timeout};
@@ -60,11 +60,16 @@ pub enum KeyringError {
 }
 
 impl Keyring {
-    /// For keys from these URLs. Nothing is fetched yet.
+    /// For keys from these URLs, of servers that these roots vouch for. Nothing is fetched yet.
     ///
     /// # Errors
     /// See [`KeyringError`].
-    pub(crate) fn new(urls: impl IntoIterator<Item = String>, tasks: Tasks, counters: KeyCounters) -> Result<Self, KeyringError> {
+    pub(crate) fn new(
+        urls: impl IntoIterator<Item = String>,
+        roots: Roots,
+        tasks: Tasks,
+        counters: KeyCounters,
+    ) -> Result<Self, KeyringError> {
         let mut slots = BTreeMap::new();
         for url in urls {
             let location = Location::parse(&url).map_err(|source| KeyringError::Url { url: url.clone(), source })?;
@@ -76,7 +81,7 @@ impl Keyring {
         Ok(Self {
             slots,
             certificates: Arc::default(),
-            fetcher: Arc::new(Fetcher::default()),
+            fetcher: Arc::new(Fetcher::new(roots)),
             tasks,
             counters,
         })
@@ -186,21 +191,10 @@ impl Keyring {
                 }
                 Err(error) => {
                     let held = slot.age(Instant::now()).map(|age| age.as_secs());
-                    tracing::warn!(url = %slot.location(), error = whole(error), age_of_held_keys = held, "keys cannot be fetched");
+                    tracing::warn!(url = %slot.location(), error = %WithCauses(error), age_of_held_keys = held, "keys cannot be fetched");
                 }
             }
             landing.land(fetched.ok().map(|keys| Held::new(keys, Instant::now())), Instant::now());
         });
     }
-}
-
-/// An error with its causes.
-fn whole(error: &FetchError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

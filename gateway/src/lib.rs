@@ -3,8 +3,9 @@
 //!
 //! In reading order: [`gateway`] (built from a manifest, started, drained), `listen` (sockets to connections), `edge` (the way of one
 //! request, on one page), and what that way calls: `route`, `identity`, `keys` (others' public keys), `rate`, `admit`, `dispatch`, [`respond`]. `timer` lets in
-//! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
-//! `tasks`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
+//! what nobody calls, `webchat` speaks with browsers, `egress` is the workers' own way out, `roots` whom it
+//! and `keys` believe. Beside it: [`secrets`], `admin`, `metrics`, `access`, `trace`,
+//! `tasks`, `causes`; [`cli`], [`demo`] and [`logging`] are what an operator sees.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -17,6 +18,7 @@ pub mod secrets;
 mod access;
 mod admin;
 mod admit;
+mod causes;
 mod dispatch;
 mod edge;
 mod egress;
@@ -27,6 +29,7 @@ mod listen;
 mod metrics;
 mod rate;
 mod request_id;
+mod roots;
 mod route;
 mod snapshot;
 mod tasks;

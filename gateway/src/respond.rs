@@ -303,7 +303,7 @@ pub(crate) fn handshake(answer: Answer) -> Response<AnswerBody> {
 /// Longest answer of a worker to a provider, in bytes. The largest that a provider reads is a page of Slack's, well under this.
 const MAX_PROVIDER_ANSWER: usize = 1 << 20;
 
-/// A worker's answer. To a public request it streams. To a provider it is whole first: a delivery is done when the answer came to its end
+/// A worker's answer. To a caller of a route it streams. To a provider it is whole first: a delivery is done when the answer came to its end
 /// with a 2xx, and an answer that breaks off can still become a proper error.
 ///
 /// # Errors
@@ -319,7 +319,7 @@ pub(crate) async fn worker(
         return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
     }
     scrub_answer(&mut parts.headers);
-    if let Entrant::Public(_) | Entrant::Authorized(_) = admitted.entrant() {
+    if let Entrant::Route(_) = admitted.entrant() {
         return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
     }
     // Its length is counted anew.
@@ -346,7 +346,7 @@ pub(crate) async fn worker(
 ///
 /// # Errors
 /// When it breaks off, or is longer than any provider reads.
-pub(crate) async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
+async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
     match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
         Ok(bytes) => Ok(bytes.to_bytes()),
         Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {

@@ -25,22 +25,21 @@ use tollgate_config::{
 pub(crate) enum Arrival {
     /// At a provider's endpoint: nothing is believed yet.
     Endpoint(Arc<Endpoint>),
-    /// At a route that its manifest calls public.
-    Public(Public),
+    /// At a route that is open to all.
+    Open(Leave),
     /// Where only a token leads further.
     Guarded(Guarded),
-    /// At a route that wants a token, with one for its tenant.
-    Authorized(Authorized),
 }
 
-/// Leave to enter without proof. Only [`Table`] makes one, and only of a route with `access: public`.
+/// Leave to call a route. Only [`Table`] makes one: [`Table::find`] of a route with `access: public`, [`Table::unlock`] with a proof that names the
+/// route's tenant.
 #[derive(Debug, Clone)]
-pub(crate) struct Public {
+pub(crate) struct Leave {
     route: Arc<Route>,
 }
 
-impl Public {
-    /// The route that says so.
+impl Leave {
+    /// Which route; its `access` says what the leave was given for.
     pub(crate) fn route(&self) -> &Arc<Route> {
         &self.route
     }
@@ -57,19 +56,6 @@ impl Guarded {
     /// The route, where it is known already.
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         self.route.as_ref()
-    }
-}
-
-/// Leave to enter with a token. Only [`Table::unlock`] makes one, and only with a proof that names the route's tenant.
-#[derive(Debug, Clone)]
-pub(crate) struct Authorized {
-    route: Arc<Route>,
-}
-
-impl Authorized {
-    /// The route that was asked for.
-    pub(crate) fn route(&self) -> &Arc<Route> {
-        &self.route
     }
 }
 
@@ -136,7 +122,7 @@ impl Table {
         let route = self.route(tenant, host, path)?.clone();
         Ok(match route.access {
             Access::Public => match self.guard(tenant, host, path, &route) {
-                None => Arrival::Public(Public { route }),
+                None => Arrival::Open(Leave { route }),
                 guard => Arrival::Guarded(Guarded { route: guard.cloned() }),
             },
             Access::Jwt => Arrival::Guarded(Guarded { route: Some(route) }),
@@ -147,7 +133,7 @@ impl Table {
     ///
     /// # Errors
     /// `NotForTenant` when the route is another tenant's than the token's; `WrongTenant` when the host is; `NotRouted`.
-    pub(crate) fn unlock(&self, guarded: Guarded, proof: &Proof, host: &str, path: &str) -> Result<Arrival, Refused> {
+    pub(crate) fn unlock(&self, guarded: Guarded, proof: &Proof, host: &str, path: &str) -> Result<Leave, Refused> {
         let route = match guarded.route {
             Some(route) => route,
             None => self.route(self.identity.admit(host, proof.tenant())?, host, path)?.clone(),
@@ -155,10 +141,7 @@ impl Table {
         if route.deployment.tenant.tenant_id != *proof.tenant() {
             return Err(Refused::NotForTenant(proof.tenant().clone()));
         }
-        Ok(match route.access {
-            Access::Public => Arrival::Public(Public { route }),
-            Access::Jwt => Arrival::Authorized(Authorized { route }),
-        })
+        Ok(Leave { route })
     }
 
     /// The endpoint at a host and a path, whatever the method: who is charged with a refusal there.

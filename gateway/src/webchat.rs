@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::{
     net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 use tollgate_config::{TenantId, manifest::Provider, pattern::PathPrefix};
 use tollgate_ingress::{
@@ -105,7 +105,7 @@ impl Desk {
     ) -> Result<Option<Answer>, Refused> {
         let ask = self.ask(head)?;
         let origin = self.origin(&head.headers)?;
-        let unix = unix(now);
+        let unix = UnixTime::from(now);
         let answer = match ask {
             Ask::Preflight => reply(204, None),
             Ask::Generate => self.generate(endpoint, head, body, origin, caller, unix)?,
@@ -145,7 +145,7 @@ impl Desk {
 
     /// Keeps what was said and what the worker answered, and says what the page gets.
     pub(crate) fn said(&self, delivery: &Verified, answer: &Bytes, now: SystemTime) -> Bytes {
-        let id = self.transcripts().add(delivery.session_ids(), delivery.raw(), answer, unix(now));
+        let id = self.transcripts().add(delivery.session_ids(), delivery.raw(), answer, now.into());
         Bytes::from(json!({ "id": id }).to_string())
     }
 
@@ -330,9 +330,4 @@ fn draw() -> Result<String, Refused> {
 
 fn bad_token(detail: &str) -> Refused {
     Refused::Ingress(Refusal::new(Reason::BadToken, detail))
-}
-
-fn unix(now: SystemTime) -> UnixTime {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

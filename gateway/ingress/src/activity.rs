@@ -95,6 +95,39 @@ pub struct Attachment {
     pub data_inline_b64: Option<String>,
 }
 
+impl Attachment {
+    /// A file of this media type, of which nothing else is known yet.
+    pub(crate) fn of(mime: Option<String>) -> Self {
+        Self {
+            kind: mime.as_deref().map_or("file", Self::kind_of),
+            mime,
+            ..Self::of_kind("file")
+        }
+    }
+
+    /// A file that the provider calls an `image`, an `audio`, a `video` or a `file`.
+    pub(crate) fn of_kind(kind: &'static str) -> Self {
+        Self {
+            kind,
+            name: None,
+            mime: None,
+            size: 0,
+            url: None,
+            data_inline_b64: None,
+        }
+    }
+
+    /// What a file of this media type is.
+    pub(crate) fn kind_of(mime: &str) -> &'static str {
+        match mime.split('/').next() {
+            Some("image") => "image",
+            Some("audio") => "audio",
+            Some("video") => "video",
+            _ => "file",
+        }
+    }
+}
+
 /// One button.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Button {

@@ -57,6 +57,11 @@ impl<'a> Object<'a> {
         self.raw(name)?.get().parse().ok()
     }
 
+    /// A member that is a size in bytes; 0 when it is not.
+    pub(crate) fn size(&self, name: &str) -> u64 {
+        self.integer(name).and_then(|size| u64::try_from(size).ok()).unwrap_or_default()
+    }
+
     /// A member that is an object.
     pub(crate) fn object(&self, name: &str) -> Option<Self> {
         self.raw(name).and_then(Self::read)

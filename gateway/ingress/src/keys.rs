@@ -1,12 +1,25 @@
 //! What opens an endpoint: its live secrets.
 
 use crate::{certificate::Certificate, jwt::KeySet};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use zeroize::Zeroizing;
 
 /// Seconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime(pub i64);
+
+/// A clock before 1970 is no clock: it is 1970 then, and every timestamp is in the future and refused.
+impl From<SystemTime> for UnixTime {
+    fn from(time: SystemTime) -> Self {
+        let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+}
 
 /// One secret (or public key) as the provider handed it out. `Debug` prints `[redacted]`; memory is zeroed on drop.
 #[derive(Clone)]

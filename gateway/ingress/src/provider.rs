@@ -6,6 +6,7 @@
 mod batch;
 mod bitbucket;
 mod body_mac;
+mod bot_framework;
 mod discord;
 mod forge;
 mod generic;
@@ -161,8 +162,8 @@ pub(crate) fn opener(provider: Provider) -> &'static dyn Opener {
         Provider::TeamsOutgoing => &teams_outgoing::TeamsOutgoing,
         Provider::Webex => &webex::Webex,
         Provider::Whatsapp => &whatsapp::Whatsapp,
-        Provider::Messenger => &messenger::Messenger,
-        Provider::Instagram => &instagram::Instagram,
+        Provider::Messenger => &messenger::MESSENGER,
+        Provider::Instagram => &instagram::INSTAGRAM,
         Provider::Github => &github::Github,
         Provider::Gitlab => &gitlab::Gitlab,
         Provider::Gitea => &gitea::Gitea,

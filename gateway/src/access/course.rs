@@ -1,4 +1,4 @@
-//! How far one event, or one public request, has come, as the log and the counts tell it.
+//! How far one event, one tick, or one call of a route, has come, as the log and the counts tell it.
 
 use crate::{
     admit::{Admitted, Entrant},
@@ -9,10 +9,10 @@ use crate::{
 };
 use http::StatusCode;
 use std::{sync::Arc, time::Duration};
-use tollgate_config::RevisionId;
+use tollgate_config::{RevisionId, manifest::Access};
 use tollgate_ingress::Verified;
 
-/// How far one event, or a public request, has come.
+/// How far one event, one tick, or one call of a route, has come.
 #[derive(Debug)]
 pub(crate) struct Course {
     pub(super) end: End,
@@ -38,6 +38,24 @@ impl Course {
         }
     }
 
+    /// A tick's: nobody has to let it in, so it has failed until it is done.
+    pub(crate) fn of_tick() -> Self {
+        Self {
+            end: End::Failed,
+            ..Self::begin()
+        }
+    }
+
+    /// How far it has come.
+    pub(crate) fn end(&self) -> End {
+        self.end
+    }
+
+    /// Which revision runs, where one was assigned.
+    pub(crate) fn revision(&self) -> Option<&RevisionId> {
+        self.revision.as_ref()
+    }
+
     /// Notes that it was let in: from here on it has failed until it is done.
     pub(crate) fn admitted(&mut self, admitted: &Admitted) {
         let deployment = admitted.deployment();
@@ -45,8 +63,10 @@ impl Course {
         self.deployment = Some(deployment.clone());
         self.end = match admitted.entrant() {
             Entrant::Verified { .. } | Entrant::Tick(_) => End::Failed,
-            Entrant::Public(_) => End::Public,
-            Entrant::Authorized(_) => End::Authorized,
+            Entrant::Route(leave) => match leave.route().access {
+                Access::Public => End::Public,
+                Access::Jwt => End::Authorized,
+            },
         };
     }
 

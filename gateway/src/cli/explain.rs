@@ -12,7 +12,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 use tollgate_config::{
     Place, TenantId,
@@ -153,8 +153,7 @@ pub(super) fn provider(name: &str) -> Result<Provider, Failure> {
 
 /// The system's clock.
 pub(super) fn now() -> UnixTime {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    UnixTime(i64::try_from(seconds).unwrap_or(i64::MAX))
+    SystemTime::now().into()
 }
 
 fn is_public_url(url: &str) -> bool {

@@ -1,6 +1,7 @@
 //! How every command answers: data on stdout, errors on stderr, an exit status.
 
 use super::problem::Problem;
+use crate::causes::WithCauses;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::{
@@ -118,16 +119,7 @@ impl Failure {
 
     /// An error with all its causes.
     pub fn chain(kind: &'static str, error: &dyn Error) -> Self {
-        let mut message = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            // A cause on several lines (all errors of a manifest) starts on its own.
-            message.push_str(if text.contains('\n') { ":\n" } else { ": " });
-            message.push_str(&text);
-            source = cause.source();
-        }
-        Self::new(kind, message)
+        Self::new(kind, WithCauses(error).to_string())
     }
 
     /// A file that could not be read or written.

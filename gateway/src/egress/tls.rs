@@ -1,24 +1,18 @@
 //! Whose certificates a call out believes: the system's authorities.
 
+use crate::roots::Roots;
 use rustls::{ClientConfig, RootCertStore, client::Resumption, crypto::aws_lc_rs};
 use std::sync::Arc;
 
 /// Sessions that one deployment may resume; its pool keeps most connections open anyway.
 const RESUMED_SESSIONS: usize = 32;
 
-/// The system's authorities. Reads them from disk: call it from a blocking thread. Where there are none, every handshake fails.
-pub(crate) fn system_roots() -> RootCertStore {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let error = found.errors.first().map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(
-            error,
-            "the system has no root certificates: every call out by https will fail; SSL_CERT_FILE names a file of them"
-        );
-    }
-    roots
+/// The system's authorities. Where there are none, every handshake fails.
+pub(crate) fn system_roots(roots: &Roots) -> Arc<RootCertStore> {
+    roots.read().unwrap_or_else(|error| {
+        tracing::warn!(%error, "every call out by https will fail; SSL_CERT_FILE names a file of root certificates");
+        Arc::new(RootCertStore::empty())
+    })
 }
 
 /// One deployment's settings. Sessions are its own: a resumed one would show a server that two tenants share a gateway.

@@ -5,7 +5,7 @@ use super::{
     Unavailable, chain,
     fetch::{FetchError, Fetcher, Location},
 };
-use crate::{metrics::KeyCounters, tasks::Tasks};
+use crate::{causes::WithCauses, metrics::KeyCounters, tasks::Tasks};
 use arc_swap::ArcSwap;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -100,7 +100,7 @@ impl Certificates {
                     counters.count(fetched.is_ok());
                     match &fetched {
                         Ok(()) => tracing::info!(url, "certificate fetched"),
-                        Err(error) => tracing::warn!(url, error = super::whole(error), "a certificate is refused"),
+                        Err(error) => tracing::warn!(url, error = %WithCauses(error), "a certificate is refused"),
                     }
                     this.land(&url, fetched.as_ref().err().map(FetchError::passes), Instant::now());
                     drop(landed);
@@ -121,8 +121,7 @@ impl Certificates {
     async fn bring(&self, url: &str, location: &Location, now: UnixTime, fetcher: &Fetcher) -> Result<(), FetchError> {
         let text = fetcher.get(location).await?;
         let certificate = Certificate::from_pem(&text).map_err(|error| FetchError::Certificate(error.to_string()))?;
-        chain::check(&certificate, location.host(), &super::fetch::roots().map_err(FetchError::Tls)?, now)
-            .map_err(FetchError::Certificate)?;
+        chain::check(&certificate, location.host(), &*fetcher.roots().await?, now).map_err(FetchError::Certificate)?;
         self.known.rcu(|known| {
             let mut known: BTreeMap<_, _> = known
                 .iter()

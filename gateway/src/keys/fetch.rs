@@ -1,5 +1,6 @@
 //! One GET of a document with keys: https (or this machine), no redirects, a bound on its size, a deadline on the whole.
 
+use crate::roots::Roots;
 use bytes::Bytes;
 use http::{
     HeaderValue, Request, StatusCode, Uri,
@@ -187,9 +188,8 @@ impl FetchError {
 }
 
 /// Fetches. One for a gateway.
-#[derive(Default)]
 pub(super) struct Fetcher {
-    /// Read when first needed: a gateway that fetches nothing needs no roots.
+    roots: Roots,
     tls: OnceCell<Arc<ClientConfig>>,
 }
 
@@ -200,6 +200,20 @@ struct Metadata {
 }
 
 impl Fetcher {
+    /// Believes whom these vouch for.
+    pub(super) fn new(roots: Roots) -> Self {
+        let tls = OnceCell::new();
+        Self { roots, tls }
+    }
+
+    /// The authorities it believes.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) async fn roots(&self) -> Result<Arc<RootCertStore>, FetchError> {
+        self.roots.get().await.map_err(|error| FetchError::Tls(error.to_string()))
+    }
+
     /// An issuer's keys: the document at its place, or the one that it names, when it is the issuer's metadata.
     ///
     /// # Errors
@@ -238,7 +252,7 @@ impl Fetcher {
     }
 
     async fn tls(&self) -> Result<Arc<ClientConfig>, FetchError> {
-        self.tls.get_or_try_init(async || config()).await.cloned()
+        self.tls.get_or_try_init(async || config(self.roots().await?)).await.cloned()
     }
 }
 
@@ -282,31 +296,14 @@ where
     }
 }
 
-/// TLS that believes the system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others).
-fn config() -> Result<Arc<ClientConfig>, FetchError> {
-    let failed = |message: String| FetchError::Tls(message);
+fn config(roots: Arc<RootCertStore>) -> Result<Arc<ClientConfig>, FetchError> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| failed(error.to_string()))?
-        .with_root_certificates(roots().map_err(failed)?)
+        .map_err(|error| FetchError::Tls(error.to_string()))?
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-/// The system's authorities.
-///
-/// # Errors
-/// When there are none.
-pub(super) fn roots() -> Result<RootCertStore, String> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(found.certs);
-    if store.is_empty() {
-        let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-        return Err(format!("the system has no root certificates{why}"));
-    }
-    Ok(store)
 }
 
 #[cfg(test)]

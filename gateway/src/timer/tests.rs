@@ -9,6 +9,7 @@ use crate::{
     keys::Keyring,
     metrics::Metrics,
     rate::{Limiter, Rates, Scope},
+    roots::Roots,
     snapshot::{Deployment, State},
     tasks::Tasks,
 };
@@ -31,7 +32,7 @@ fn at(unix: i64) -> SystemTime {
 fn gate(journal: Journal) -> Arc<Gate> {
     let host = Host::new(HostConfig::default(), Arc::new(MemoryStore::default())).unwrap();
     let (metrics, tasks) = (Metrics::new().unwrap(), Tasks::new());
-    let keys = Arc::new(Keyring::new([], tasks.clone(), metrics.keys()).unwrap());
+    let keys = Arc::new(Keyring::new([], Roots::default(), tasks.clone(), metrics.keys()).unwrap());
     let dedupe = Dedupe::new(journal, Bounds::of_tenants(1));
     Arc::new(Gate::new(metrics, dedupe, keys, tasks, host))
 }

@@ -2,7 +2,7 @@
 
 use super::{Arrival, generic};
 use crate::{
-    activity::{Attachment, Draft, Entities, Mention},
+    activity::{Draft, Entities, Mention},
     entity,
     json::Object,
     verified::EventId,
@@ -32,34 +32,6 @@ pub(super) fn say(draft: &mut Draft, text: Option<impl Into<String>>) {
 /// A member that is an object of which only the id counts.
 pub(super) fn id_in(body: &Object<'_>, member: &str) -> Option<String> {
     body.object(member)?.id("id").map(|id| id.into_owned())
-}
-
-/// A file of a release.
-#[derive(Default)]
-pub(super) struct File {
-    pub(super) name: Option<String>,
-    pub(super) mime: Option<String>,
-    pub(super) size: Option<i64>,
-    pub(super) url: Option<String>,
-}
-
-impl File {
-    pub(super) fn attached(self) -> Attachment {
-        let kind = match self.mime.as_deref().and_then(|mime| mime.split('/').next()) {
-            Some("image") => "image",
-            Some("audio") => "audio",
-            Some("video") => "video",
-            _ => "file",
-        };
-        Attachment {
-            kind,
-            name: self.name,
-            mime: self.mime,
-            size: self.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-            url: self.url,
-            data_inline_b64: None,
-        }
-    }
 }
 
 /// `@name`, each once: at the beginning of a word, of letters, digits, `_`, `-` and inner dots.

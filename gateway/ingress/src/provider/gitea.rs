@@ -7,7 +7,7 @@
 use super::{Arrival, Facts, Opener, POST, forge, generic};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
-    activity::Kind,
+    activity::{Attachment, Kind},
     field,
     json::{self, Object},
     mac::{self, Proof},
@@ -137,13 +137,12 @@ impl Opener for Gitea {
         let assets = release.objects("assets");
         draft.attachments = assets
             .take(forge::MAX_FILES)
-            .map(|asset| forge::File {
+            .map(|asset| Attachment {
                 name: owned(asset.text("name")),
-                size: asset.integer("size"),
+                size: asset.size("size"),
                 url: owned(asset.text("browser_download_url")),
-                ..forge::File::default()
+                ..Attachment::of_kind("file")
             })
-            .map(forge::File::attached)
             .collect();
         // A push tells no time of its own: commits have their authors'.
         let about = [&comment, &release, &issue, &pull];

@@ -8,7 +8,7 @@ mod shape;
 use super::{Arrival, Facts, Opener, POST, forge, generic};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
-    activity::Kind,
+    activity::{Attachment, Kind},
     clock, field,
     form::Form,
     json::{self, Object},
@@ -172,13 +172,12 @@ fn delivery(arrival: &Arrival<'_>, raw: &RawValue, body: &Object<'_>, claimed: O
     let assets = release.objects("assets");
     draft.attachments = assets
         .take(forge::MAX_FILES)
-        .map(|asset| forge::File {
+        .map(|asset| Attachment {
             name: own(asset.text("name")),
-            mime: own(asset.text("content_type")),
-            size: asset.integer("size"),
+            size: asset.size("size"),
             url: own(asset.text("browser_download_url")),
+            ..Attachment::of(own(asset.text("content_type")))
         })
-        .map(forge::File::attached)
         .collect();
     if let Some(at) = happened(kind, body, &[&comment, &review, &release, &topic]) {
         draft.timestamp = at;

@@ -7,7 +7,7 @@
 use super::{Arrival, Facts, KeyError, Opener, POST, forge, generic, standard_webhooks::StandardWebhooks};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime,
-    activity::Kind,
+    activity::{Attachment, Kind},
     clock, field,
     json::{self, Object},
     mac::{self, Proof},
@@ -118,17 +118,13 @@ impl Opener for Gitlab {
             text.or_else(|| filled(&body, "description").filter(|_| event.as_deref() == Some("release"))),
         );
         let assets = body.object("assets").unwrap_or_default();
-        draft.attachments.extend(
-            assets
-                .objects("links")
-                .take(forge::MAX_FILES)
-                .map(|link| forge::File {
-                    name: owned(link.text("name")),
-                    url: owned(link.text("url")),
-                    ..forge::File::default()
-                })
-                .map(forge::File::attached),
-        );
+        draft
+            .attachments
+            .extend(assets.objects("links").take(forge::MAX_FILES).map(|link| Attachment {
+                name: owned(link.text("name")),
+                url: owned(link.text("url")),
+                ..Attachment::of_kind("file")
+            }));
         if let Some(at) = happened(&body, &about) {
             draft.timestamp = at;
         }

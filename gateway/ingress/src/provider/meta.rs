@@ -4,7 +4,7 @@
 pub(super) mod messaging;
 
 use super::{
-    Arrival, batch,
+    Arrival, Facts, GET_AND_POST, batch,
     body_mac::{BodyMac, Encoding},
     generic,
 };
@@ -13,13 +13,16 @@ use crate::{
     form::Form,
     json::Object,
     mac,
+    scheme::{RAW, SAME_BODY, SameBody},
     sign::{self, SignError, Signed},
     verified::EventId,
 };
 use http::Method;
 use serde_json::value::RawValue;
+use std::time::Duration;
+use tollgate_config::ByteSize;
 
-pub(super) const SIGNATURE: &str = "x-hub-signature-256";
+const SIGNATURE: &str = "x-hub-signature-256";
 
 /// Over the bytes as they came: Meta escapes what is not ASCII, and signs that. The older `X-Hub-Signature` (SHA-1) never counts.
 pub(super) static MAC: BodyMac = BodyMac {
@@ -28,11 +31,24 @@ pub(super) static MAC: BodyMac = BodyMac {
     encoding: Encoding::Hex,
 };
 
-/// What `secrets.signing` holds.
-pub(super) const KEY: &str = "the app secret, as text";
-
-/// What `secrets.verify` holds.
-pub(super) const VERIFY: &str = "the verify token of the app's webhook, as text";
+/// What is fixed about each of the three, but how long it retries and how long it waits.
+pub(super) const fn facts(horizon: Duration, deadline: Duration) -> Facts {
+    Facts {
+        methods: &GET_AND_POST,
+        // Meta batches up to about this.
+        body_limit: ByteSize::mib(3),
+        horizon,
+        window: None,
+        deadline,
+        scheme_headers: &[SIGNATURE],
+        shown_headers: &["content-type", "user-agent"],
+        batches: true,
+        options: &[RAW, SAME_BODY],
+        same_body: SameBody::Run,
+        key: "the app secret, as text",
+        verify: Some("the verify token of the app's webhook, as text"),
+    }
+}
 
 /// Longest challenge that is sent back; Meta's have about ten digits.
 const MAX_CHALLENGE: usize = 256;

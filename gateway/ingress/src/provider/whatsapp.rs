@@ -8,32 +8,16 @@ mod change;
 mod message;
 mod notice;
 
-use super::{Arrival, Facts, GET_AND_POST, Opener, meta};
+use super::{Arrival, Facts, Opener, meta};
 use crate::{
     Answer, Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
     mac::Proof,
-    scheme::{RAW, SAME_BODY, SameBody},
     sign::{SignError, Signed},
 };
 use std::time::Duration;
-use tollgate_config::ByteSize;
 
-static FACTS: Facts = Facts {
-    methods: &GET_AND_POST,
-    // Meta batches up to about this.
-    body_limit: ByteSize::mib(3),
-    // Retried for seven days, and one more for clocks.
-    horizon: Duration::from_secs(192 * 3600),
-    window: None,
-    deadline: Duration::from_secs(1),
-    scheme_headers: &[meta::SIGNATURE],
-    shown_headers: &["content-type", "user-agent"],
-    batches: true,
-    options: &[RAW, SAME_BODY],
-    same_body: SameBody::Run,
-    key: meta::KEY,
-    verify: Some(meta::VERIFY),
-};
+/// Retried for seven days, and one more for clocks.
+static FACTS: Facts = meta::facts(Duration::from_secs(192 * 3600), Duration::from_secs(1));
 
 /// See the module's page.
 pub(super) struct Whatsapp;

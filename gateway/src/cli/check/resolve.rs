@@ -1,12 +1,13 @@
 //! Reads everything that a manifest names, as a start does, and tells all that is wrong with it at once.
 
 use crate::{
+    causes::WithCauses,
     cli::{problem::Problem, report::Failure},
     identity,
     listen::tls,
     secrets::{self, SecretError},
 };
-use std::{error::Error, path::Path};
+use std::path::Path;
 use tollgate_config::{Environment, manifest::Revision};
 use tollgate_packs::{FileError, OpenError, Trust, TrustedKey, file, open, signature::SignatureError};
 
@@ -54,7 +55,7 @@ fn certificates(environment: &Environment, manifest: &Path) -> Vec<Problem> {
         let tls = listener.tls.as_ref()?;
         let error = tls::config(tls, &listener.protocols, listener.strict_sni).err()?;
         let path = format!("listeners[{index}].tls");
-        Some(Problem::new(manifest, Some(&listener.place), path, whole(&error)))
+        Some(Problem::new(manifest, Some(&listener.place), path, WithCauses(&error).to_string()))
     });
     wrong.collect()
 }
@@ -66,7 +67,12 @@ fn keys(environment: &Environment, manifest: &Path) -> (Vec<TrustedKey>, Vec<Pro
         match TrustedKey::read(path) {
             Ok(key) => keys.push(key),
             // The manifest's types keep no place of a key; its path says which it is.
-            Err(error) => problems.push(Problem::new(manifest, None, format!("trust.keys[{index}]"), whole(&error))),
+            Err(error) => problems.push(Problem::new(
+                manifest,
+                None,
+                format!("trust.keys[{index}]"),
+                WithCauses(&error).to_string(),
+            )),
         }
     }
     (keys, problems)
@@ -96,22 +102,11 @@ fn packs(environment: &Environment, manifest: &Path, keys: &[TrustedKey], all_ke
 fn pack(revision: &Revision, trust: Trust<'_>, all_keys: bool) -> Option<String> {
     let bytes = match file::read(&revision.pack) {
         Ok(bytes) => bytes,
-        Err(error @ (FileError::Read { .. } | FileError::TooLarge(_))) => return Some(whole(&error)),
+        Err(error @ (FileError::Read { .. } | FileError::TooLarge(_))) => return Some(WithCauses(&error).to_string()),
     };
     match open(&bytes, trust).err()? {
         // It may be signed with the key that could not be read, which is told already.
         OpenError::NoTrust | OpenError::Signature(SignatureError::UnknownKey(_)) if !all_keys => None,
-        error => Some(format!("{}: {}", revision.pack.display(), whole(&error))),
+        error => Some(format!("{}: {}", revision.pack.display(), WithCauses(&error))),
     }
-}
-
-/// An error with its causes.
-fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

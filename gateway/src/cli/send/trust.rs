@@ -1,6 +1,6 @@
 //! Whose certificate is believed.
 
-use crate::cli::report::Failure;
+use crate::{cli::report::Failure, roots};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -56,18 +56,9 @@ fn from_file(path: &Path) -> Result<RootCertStore, Failure> {
     }
 }
 
-fn from_system() -> Result<RootCertStore, Failure> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(found.certs);
-    if !store.is_empty() {
-        return Ok(store);
-    }
-    let why = found.errors.first().map_or_else(String::new, |error| format!(": {error}"));
-    Err(Failure::new(
-        "tls",
-        format!("the system has no root certificates{why}; name one with --ca"),
-    ))
+fn from_system() -> Result<Arc<RootCertStore>, Failure> {
+    let roots = roots::Roots::default().read();
+    roots.map_err(|error| Failure::new("tls", format!("{error}; name one with --ca")))
 }
 
 /// Believes any certificate. The handshake's signatures are still checked, so that the peer has the key of what it shows.

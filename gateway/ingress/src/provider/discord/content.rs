@@ -48,20 +48,11 @@ pub(super) fn entities(text: &str, people: &[Object<'_>]) -> Entities {
 
 pub(super) fn file(file: &Object<'_>) -> Attachment {
     let own = |member: &str| file.text(member).map(Cow::into_owned);
-    let mime = own("content_type");
-    let kind = match mime.as_deref().and_then(|mime| mime.split('/').next()) {
-        Some("image") => "image",
-        Some("audio") => "audio",
-        Some("video") => "video",
-        _ => "file",
-    };
     Attachment {
-        kind,
         name: own("filename"),
-        mime,
-        size: file.integer("size").and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        size: file.size("size"),
         url: own("url"),
-        data_inline_b64: None,
+        ..Attachment::of(own("content_type"))
     }
 }
 

@@ -48,15 +48,10 @@ pub(super) fn fill(draft: &mut Draft, message: &Object<'_>) {
     // A file of LINE's own is fetched by the message's id.
     let provider = message.object("contentProvider").unwrap_or_default();
     draft.attachments.push(Attachment {
-        kind,
         name: own(message.text("fileName")),
-        mime: None,
-        size: message
-            .integer("fileSize")
-            .and_then(|size| u64::try_from(size).ok())
-            .unwrap_or_default(),
+        size: message.size("fileSize"),
         url: own(provider.text("originalContentUrl")),
-        data_inline_b64: None,
+        ..Attachment::of_kind(kind)
     });
     if let Some(set) = message.object("imageSet").and_then(|set| set.id("id")) {
         draft.channel_data.insert("image_set_id".to_owned(), Value::from(set));

@@ -1,27 +1,60 @@
-//! Messenger and Instagram: events of conversations with a page or an account, and changes of what belongs to it.
+//! Messenger and Instagram: events of conversations with a page or an account, and changes of what belongs to it. One request may carry those of
+//! several pages (developers.facebook.com, "Messenger Platform: webhooks" and "Instagram Platform: webhooks").
 
 mod content;
 
 use super::{entries, is, made_id, time};
 use crate::{
-    DropReason, Opened, Refusal,
+    Answer, DropReason, Key, Keys, Opened, Refusal, Request, Scheme, UnixTime,
     activity::{Draft, Kind, ProviderIds},
     json::Object,
+    mac::Proof,
     provider::{
-        Arrival, Facts,
+        Arrival, Facts, Opener,
         batch::{self, Batch, Place},
-        generic,
+        generic, meta,
     },
+    sign::{SignError, Signed},
     verified::EventId,
 };
 use serde_json::{Value, value::RawValue};
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
-/// Which of the two a body is of.
-pub(crate) struct Surface {
-    pub(crate) facts: &'static Facts,
+/// Retried for about a day and a half.
+static FACTS: Facts = meta::facts(Duration::from_secs(48 * 3600), Duration::from_secs(20));
+
+/// One of the two.
+pub(in crate::provider) struct Surface {
     /// The body's `object`.
-    pub(crate) object: &'static str,
+    pub(in crate::provider) object: &'static str,
+    /// A small real payload.
+    pub(in crate::provider) sample: &'static str,
+}
+
+impl Opener for Surface {
+    fn facts(&self) -> &'static Facts {
+        &FACTS
+    }
+
+    fn handshake(&self, request: &Request<'_>, keys: &Keys, _scheme: &Scheme) -> Option<Result<Answer, Refusal>> {
+        meta::handshake(request, keys)
+    }
+
+    fn verify(&self, request: &Request<'_>, keys: &Keys, _scheme: &Scheme, now: UnixTime) -> Result<Proof, Refusal> {
+        meta::MAC.verify(request, keys, now)
+    }
+
+    fn read(&self, arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
+        read(arrival, self.object)
+    }
+
+    fn sample(&self) -> &'static str {
+        self.sample
+    }
+
+    fn sign(&self, payload: &[u8], key: &Key, _scheme: &Scheme, _now: UnixTime, fresh_id: Option<&str>) -> Result<Signed, SignError> {
+        meta::sign(payload, key, fresh_id, ids)
+    }
 }
 
 /// The members of an item that are events; each has one of them.
@@ -58,9 +91,9 @@ struct Item<'a> {
     standby: bool,
 }
 
-pub(crate) fn read(arrival: &Arrival<'_>, surface: &Surface) -> Result<Opened, Refusal> {
+fn read(arrival: &Arrival<'_>, object: &str) -> Result<Opened, Refusal> {
     let mut batch = Batch::new(arrival);
-    for entry in entries(arrival, surface.object)? {
+    for entry in entries(arrival, object)? {
         let page = entry.id("id").map(Cow::into_owned);
         for list in ["messaging", "standby"] {
             for (raw, object) in batch::objects(&entry, list)? {
@@ -70,7 +103,7 @@ pub(crate) fn read(arrival: &Arrival<'_>, surface: &Surface) -> Result<Opened, R
                     page: page.clone(),
                     standby: list == "standby",
                 };
-                item.read(arrival, surface, &mut batch)?;
+                item.read(arrival, &mut batch)?;
             }
         }
         for (raw, change) in batch::objects(&entry, "changes")? {
@@ -82,8 +115,8 @@ pub(crate) fn read(arrival: &Arrival<'_>, surface: &Surface) -> Result<Opened, R
                     page: page.clone(),
                     standby: false,
                 }
-                .read(arrival, surface, &mut batch)?,
-                None => changed(arrival, surface, &entry, raw, &change, &mut batch)?,
+                .read(arrival, &mut batch)?,
+                None => changed(arrival, &entry, raw, &change, &mut batch)?,
             }
         }
     }
@@ -91,7 +124,7 @@ pub(crate) fn read(arrival: &Arrival<'_>, surface: &Surface) -> Result<Opened, R
 }
 
 /// Where a payload's ids stand.
-pub(crate) fn ids<'a>(body: &Object<'a>) -> Vec<Place<'a>> {
+fn ids<'a>(body: &Object<'a>) -> Vec<Place<'a>> {
     let mut found = Vec::new();
     for entry in body.objects("entry") {
         for item in entry.objects("messaging").chain(entry.objects("standby")) {
@@ -108,7 +141,7 @@ pub(crate) fn ids<'a>(body: &Object<'a>) -> Vec<Place<'a>> {
 }
 
 impl Item<'_> {
-    fn read(&self, arrival: &Arrival<'_>, surface: &Surface, batch: &mut Batch<'_>) -> Result<(), Refusal> {
+    fn read(&self, arrival: &Arrival<'_>, batch: &mut Batch<'_>) -> Result<(), Refusal> {
         let found = EVENTS
             .iter()
             .find_map(|(name, kind)| Some((*name, *kind, self.object.object(name)?)));
@@ -120,7 +153,7 @@ impl Item<'_> {
         if self.is_own(&event) {
             return batch.pass(DropReason::OwnMessage, &id);
         }
-        let draft = self.draft(arrival, surface, name, kind, &event);
+        let draft = self.draft(arrival, name, kind, &event);
         batch.run(draft, id, self.page.clone(), self.raw)
     }
 
@@ -146,9 +179,9 @@ impl Item<'_> {
         generic::signed(kind, of).unwrap_or_else(|| made_id(self.raw, &[self.page.as_deref()]))
     }
 
-    fn draft(&self, arrival: &Arrival<'_>, surface: &Surface, name: &str, kind: Kind, event: &Object<'_>) -> Draft {
+    fn draft(&self, arrival: &Arrival<'_>, name: &str, kind: Kind, event: &Object<'_>) -> Draft {
         let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-        let mut draft = generic::draft(arrival, surface.facts, kind, Some(name), self.raw);
+        let mut draft = generic::draft(arrival, &FACTS, kind, Some(name), self.raw);
         // Some events are told from the page's side: the conversation is with the other end.
         let ends = ["sender", "recipient"].map(|end| self.end(end));
         let person = ends.iter().flatten().find(|id| Some(id.as_ref()) != self.page.as_deref());
@@ -178,14 +211,7 @@ impl Item<'_> {
 }
 
 /// A change of the page or account: a comment, a mention, a post.
-fn changed(
-    arrival: &Arrival<'_>,
-    surface: &Surface,
-    entry: &Object<'_>,
-    raw: &RawValue,
-    change: &Object<'_>,
-    batch: &mut Batch<'_>,
-) -> Result<(), Refusal> {
+fn changed(arrival: &Arrival<'_>, entry: &Object<'_>, raw: &RawValue, change: &Object<'_>, batch: &mut Batch<'_>) -> Result<(), Refusal> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let page = own(entry.id("id"));
     let field = change.text("field").unwrap_or_default();
@@ -200,7 +226,7 @@ fn changed(
     }
     let mut draft = generic::draft(
         arrival,
-        surface.facts,
+        &FACTS,
         Kind::Event,
         Some(&field).filter(|field| !field.is_empty()).map(AsRef::as_ref),
         raw,

@@ -14,23 +14,11 @@ const UNTITLED: &str = "Button";
 /// `files[]`.
 pub(super) fn attachments(message: &Object<'_>) -> Vec<Attachment> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-    let file = |file: Object<'_>| {
-        let mime = own(file.text("mimetype"));
-        let kind = match mime.as_deref().and_then(|mime| mime.split('/').next()) {
-            Some("image") => "image",
-            Some("audio") => "audio",
-            Some("video") => "video",
-            _ => "file",
-        };
-        let size = file.integer("size").and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-        Attachment {
-            kind,
-            name: own(file.text("name")),
-            mime,
-            size,
-            url: own(file.text("url_private")),
-            data_inline_b64: None,
-        }
+    let file = |file: Object<'_>| Attachment {
+        name: own(file.text("name")),
+        size: file.size("size"),
+        url: own(file.text("url_private")),
+        ..Attachment::of(own(file.text("mimetype")))
     };
     message.objects("files").map(file).collect()
 }

@@ -6,7 +6,7 @@ use crate::{
     entity,
     json::Object,
     moment,
-    provider::{Arrival, Facts, generic},
+    provider::{Arrival, Facts, bot_framework, generic},
 };
 use data_encoding::HEXLOWER;
 use serde_json::{Value, value::RawValue};
@@ -18,9 +18,6 @@ const BOT: &str = "28:";
 
 /// A file that somebody shared: its address stands in the content.
 const DOWNLOAD: &str = "application/vnd.microsoft.teams.file.download.info";
-
-/// Cards are no files.
-const CARD: &str = "application/vnd.microsoft.card.";
 
 /// What stands in a thread's conversation behind the channel.
 const THREAD: &str = ";messageid=";
@@ -49,11 +46,8 @@ pub(in crate::provider) enum Sender {
 pub(in crate::provider) fn read(arrival: &Arrival<'_>, facts: &Facts, sender: Sender) -> Result<Opened, Refusal> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     let (raw, body) = generic::object(arrival)?;
-    let name = body
-        .text("type")
-        .filter(|name| !name.is_empty())
-        .ok_or_else(|| Refusal::unparsable("the activity has no type"))?;
-    let kind = kind(&name, &body);
+    let name = bot_framework::name(&body)?;
+    let kind = bot_framework::kind(&name, &body);
     let object = |member: &str| body.object(member).unwrap_or_default();
     let (from, conversation, channel) = (object("from"), object("conversation"), object("channelData"));
     let of_channel = |member: &str| channel.object(member).and_then(|found| own(found.id("id")));
@@ -134,21 +128,6 @@ fn mark(id: &str, name: &str, kind: Kind, talk: Option<&str>, body: &Object<'_>)
     }
 }
 
-fn kind(name: &str, body: &Object<'_>) -> Kind {
-    let has = |member: &str| body.raw(member).is_some_and(|value| value.get() != "null");
-    match name {
-        // A card that is sent back is a message without a text.
-        "message" if has("value") && !has("text") => Kind::Action,
-        "message" => Kind::Message,
-        "messageUpdate" => Kind::Edit,
-        "messageDelete" => Kind::Deletion,
-        "messageReaction" => Kind::Reaction,
-        "conversationUpdate" | "contactRelationUpdate" | "installationUpdate" => Kind::Membership,
-        "invoke" => Kind::Action,
-        _ => Kind::Event,
-    }
-}
-
 /// Mentions stand beside the text, addresses in it.
 fn entities(text: Option<&str>, body: &Object<'_>) -> Entities {
     let mut found = Entities {
@@ -171,30 +150,11 @@ fn entities(text: Option<&str>, body: &Object<'_>) -> Entities {
     found
 }
 
-/// A file. The message's own text in HTML stands among them, and so do cards.
+/// A file. One that was shared says in its content where it is.
 fn file(file: &Object<'_>) -> Option<Attachment> {
-    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-    let mime = own(file.text("contentType"));
-    let declared = mime.as_deref().unwrap_or_default();
     let content = file.object("content").unwrap_or_default();
-    let url = own(if declared == DOWNLOAD { content.text("downloadUrl") } else { None }.or_else(|| file.text("contentUrl")));
-    if declared.starts_with(CARD) || url.is_none() {
-        return None;
-    }
-    let kind = match declared.split('/').next() {
-        Some("image") => "image",
-        Some("audio") => "audio",
-        Some("video") => "video",
-        _ => "file",
-    };
-    Some(Attachment {
-        kind,
-        name: own(file.text("name")),
-        mime,
-        size: 0,
-        url,
-        data_inline_b64: None,
-    })
+    let shared = file.text("contentType").as_deref() == Some(DOWNLOAD);
+    bot_framework::file(file, content.text("downloadUrl").filter(|_| shared))
 }
 
 /// Buttons of a card: `buttons` of the older ones, `actions` of adaptive ones.

@@ -176,23 +176,10 @@ fn file(file: &Object<'_>, kind: &'static str, usual: Option<&str>) -> Option<(A
         _ => usual,
     };
     let mime = file.text("mime_type").or(usual.map(Cow::Borrowed)).map(Cow::into_owned);
-    let of_mime = match mime.as_deref().and_then(|mime| mime.split('/').next()) {
-        Some("image") => "image",
-        Some("audio") => "audio",
-        Some("video") => "video",
-        Some(_) => "file",
-        None => kind,
-    };
     let attachment = Attachment {
-        kind: of_mime,
         name: file.text("file_name").map(Cow::into_owned),
-        mime,
-        size: file
-            .integer("file_size")
-            .and_then(|size| u64::try_from(size).ok())
-            .unwrap_or_default(),
-        url: None,
-        data_inline_b64: None,
+        size: file.size("file_size"),
+        ..mime.map_or_else(|| Attachment::of_kind(kind), |mime| Attachment::of(Some(mime)))
     };
     Some((attachment, file.id("file_id")?.into_owned()))
 }

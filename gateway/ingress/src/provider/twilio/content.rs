@@ -190,28 +190,14 @@ fn media(form: &Form) -> Vec<Attachment> {
     let one = |index: usize| {
         let url = form.id(&format!("MediaUrl{index}"))?;
         let mime = form.id(&format!("MediaContentType{index}")).map(str::to_owned);
-        let kind = match mime.as_deref().and_then(|mime| mime.split('/').next()) {
-            Some("image") => "image",
-            Some("audio") => "audio",
-            Some("video") => "video",
-            _ => "file",
-        };
         Some(Attachment {
-            kind,
-            name: None,
-            mime,
-            size: 0,
             url: Some(url.to_owned()),
-            data_inline_b64: None,
+            ..Attachment::of(mime)
         })
     };
     let recording = form.id("RecordingUrl").map(|url| Attachment {
-        kind: "audio",
-        name: None,
-        mime: None,
-        size: 0,
         url: Some(url.to_owned()),
-        data_inline_b64: None,
+        ..Attachment::of_kind("audio")
     });
     (0..MAX_MEDIA).map_while(one).chain(recording).collect()
 }

@@ -4,10 +4,9 @@
 use super::{FACTS, token};
 use crate::{
     DropReason, Opened, Refusal,
-    activity::{Attachment, Button, Entities, Kind, ProviderIds},
+    activity::{Button, Entities, Kind, ProviderIds},
     entity,
-    json::Object,
-    provider::{Arrival, generic},
+    provider::{Arrival, bot_framework, generic},
 };
 use serde_json::Value;
 use std::borrow::Cow;
@@ -17,19 +16,13 @@ pub(super) const CHANNEL_DATA: &str = "channelData";
 /// The client's id of what it sends: the same when it sends it again.
 pub(super) const CLIENT_ID: &str = "clientActivityID";
 
-/// Cards are no files.
-const CARD: &str = "application/vnd.microsoft.card.";
-
 pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     // Verified a moment ago; read again, for what it says.
     let (token, _) = token::presented(arrival.request.headers, arrival.keys, arrival.now)?;
     let (raw, body) = generic::object(arrival)?;
-    let name = body
-        .text("type")
-        .filter(|name| !name.is_empty())
-        .ok_or_else(|| Refusal::unparsable("the activity has no type"))?;
-    let kind = kind(&name, &body);
+    let name = bot_framework::name(&body)?;
+    let kind = bot_framework::kind(&name, &body);
     let client_id = body.object(CHANNEL_DATA).and_then(|data| own(data.id(CLIENT_ID)));
     // Clients count for themselves: two conversations may use the same number.
     let id = client_id.map(|id| format!("{}|{id}", token.conversation));
@@ -54,7 +47,10 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         urls: draft.text.as_deref().map(entity::urls).unwrap_or_default(),
         ..Entities::default()
     };
-    draft.attachments = body.objects("attachments").filter_map(|found| file(&found)).collect();
+    draft.attachments = body
+        .objects("attachments")
+        .filter_map(|found| bot_framework::file(&found, None))
+        .collect();
     if kind == Kind::Action
         && let Some(value) = body.raw("value")
     {
@@ -68,44 +64,4 @@ pub(super) fn read(arrival: &Arrival<'_>) -> Result<Opened, Refusal> {
         draft.channel_data.insert("name".to_owned(), Value::from(event));
     }
     generic::deliver(arrival, draft, id, None)
-}
-
-fn kind(name: &str, body: &Object<'_>) -> Kind {
-    let has = |member: &str| body.raw(member).is_some_and(|value| value.get() != "null");
-    match name {
-        // A card that is sent back is a message without a text.
-        "message" if has("value") && !has("text") => Kind::Action,
-        "message" => Kind::Message,
-        "messageUpdate" => Kind::Edit,
-        "messageDelete" => Kind::Deletion,
-        "messageReaction" => Kind::Reaction,
-        "conversationUpdate" | "contactRelationUpdate" | "installationUpdate" => Kind::Membership,
-        "invoke" => Kind::Action,
-        // `event`, `typing`, `endOfConversation`, `trace`: told apart by the event's name.
-        _ => Kind::Event,
-    }
-}
-
-fn file(file: &Object<'_>) -> Option<Attachment> {
-    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
-    let mime = own(file.text("contentType"));
-    let declared = mime.as_deref().unwrap_or_default();
-    let url = own(file.text("contentUrl"));
-    if declared.starts_with(CARD) || url.is_none() {
-        return None;
-    }
-    let kind = match declared.split('/').next() {
-        Some("image") => "image",
-        Some("audio") => "audio",
-        Some("video") => "video",
-        _ => "file",
-    };
-    Some(Attachment {
-        kind,
-        name: own(file.text("name")),
-        mime,
-        size: 0,
-        url,
-        data_inline_b64: None,
-    })
 }

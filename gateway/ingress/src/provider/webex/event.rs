@@ -150,12 +150,8 @@ fn mentioned(data: &Object<'_>) -> Vec<Mention> {
 
 fn file(url: Cow<'_, str>) -> Attachment {
     Attachment {
-        kind: "file",
-        name: None,
-        mime: None,
-        size: 0,
         url: Some(url.into_owned()),
-        data_inline_b64: None,
+        ..Attachment::of_kind("file")
     }
 }
 

@@ -94,12 +94,10 @@ fn fill(draft: &mut Draft, what: &str, content: &Object<'_>) {
     if let Some((_, kind)) = FILES.iter().find(|(name, _)| *name == what) {
         draft.text = own(content.text("caption"));
         draft.attachments.push(Attachment {
-            kind,
             name: own(content.text("filename")),
             mime: own(content.text("mime_type")),
-            size: 0,
             url: own(content.text("url")),
-            data_inline_b64: None,
+            ..Attachment::of_kind(kind)
         });
         // A file without an address is fetched by its id.
         if let Some(id) = content.id("id") {

@@ -124,15 +124,10 @@ fn kind(event: &str) -> Kind {
 fn file(file: Object<'_>) -> Attachment {
     let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
     Attachment {
-        kind: "file",
         name: own(file.text("file_name")),
-        mime: None,
-        size: file
-            .integer("file_size")
-            .and_then(|size| u64::try_from(size).ok())
-            .unwrap_or_default(),
+        size: file.size("file_size"),
         url: own(file.text("download_url")),
-        data_inline_b64: None,
+        ..Attachment::of_kind("file")
     }
 }
 

@@ -121,12 +121,9 @@ fn attached(draft: &mut Draft, attachment: &Object<'_>) {
         }
     };
     draft.attachments.push(Attachment {
-        kind,
         name: attachment.text("title").or_else(|| payload.text("title")).map(Cow::into_owned),
-        mime: None,
-        size: 0,
         url,
-        data_inline_b64: None,
+        ..Attachment::of_kind(kind)
     });
     if let Some(sticker) = payload.id("sticker_id") {
         draft.channel_data.insert("sticker_id".to_owned(), Value::from(sticker));
