@@ -41,7 +41,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         bail!("the load generator wrk is not installed: `apt-get install wrk`");
     }
     samples::build(root, false)?;
-    let gateway = demo::gateway(root)?;
+    let gateway = demo::release(root)?;
     let work = root.join("target/compare");
     fs::create_dir_all(&work)?;
 

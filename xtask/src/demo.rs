@@ -26,11 +26,21 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
     Err(error).with_context(|| format!("{} cannot be started", binary.display()))
 }
 
-/// Builds the gateway; gives its binary.
+/// Builds the gateway as the tests do; gives its binary.
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn gateway(root: &Path) -> Result<PathBuf> {
-    process::run(process::cargo(root).args(["build", "--release", "--locked", "--package", "tollgate"]))?;
+fn gateway(root: &Path) -> Result<PathBuf> {
+    // All members' features, so that what the tests stand on is what this stands on, and is built once.
+    process::run(process::cargo(root).args(["build", "--locked", "--workspace", "--bin", "tollgate"]))?;
+    Ok(process::target(root).join("debug/tollgate"))
+}
+
+/// Builds the gateway as it serves; gives its binary.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn release(root: &Path) -> Result<PathBuf> {
+    process::run(process::cargo(root).args(["build", "--release", "--locked", "--workspace", "--bin", "tollgate"]))?;
     Ok(process::target(root).join("release/tollgate"))
 }

@@ -38,7 +38,11 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Everything that CI runs: the samples, formatting, lints, all tests
-    Test,
+    Test {
+        /// Build the release too, and try it by the command line's tests; CI always does
+        #[arg(long)]
+        release: bool,
+    },
     /// Build, pack and sign the sample workers into target/samples
     Samples {
         /// Build for wasm32-unknown-unknown with the standard library's sources, even where wasm32-wasip2 is installed
@@ -63,7 +67,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     let root = root();
     match task {
         Task::Demo { arguments } => demo::run(&root, &arguments),
-        Task::Test => test::run(&root),
+        Task::Test { release } => test::run(&root, release || std::env::var_os("CI").is_some()),
         Task::Samples { build_std } => samples::build(&root, build_std),
         Task::Compare(options) => compare::run(&root, &options),
     }

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: what CI runs is what a developer runs.
 
-use crate::{process, samples, tally::Tally};
+use crate::{demo, process, samples, tally::Tally};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ use std::{
 ///
 /// # Errors
 /// When a step or a test failed.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub(crate) fn run(root: &Path, release: bool) -> Result<()> {
     let begun = Instant::now();
     let mut tally = Tally::default();
     let mut step = |name: &str, run: &mut dyn FnMut() -> Result<Tally>| {
@@ -38,21 +38,22 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             quiet(process::cargo(&root.join(folder)).args(["fmt", "--", "--check", "--files-with-diff"]))
         });
     }
-    let lints = [
-        "clippy",
-        "--release",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
-    ];
+    let lints = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     step("lints", &mut || quiet(process::cargo(root).args(lints)));
     // One profile, so that the binary which the tests start is the one that is built here, and wasmtime is compiled once.
     step("tests", &mut || {
-        tests(process::cargo(root).args(["test", "--release", "--locked", "--workspace", "--no-fail-fast"]))
+        tests(process::cargo(root).args(["test", "--locked", "--workspace", "--no-fail-fast"]))
     });
+    if release {
+        // What serves is another build, whose linking takes minutes: the command line's tests try it, its demo and a kill -9 among them.
+        step("the release", &mut || {
+            let binary = demo::release(root)?;
+            let cli = ["test", "--locked", "--workspace", "--test", "cli"];
+            tests(process::cargo(root).args(cli).env("TOLLGATE_BINARY", binary))
+        });
+    } else {
+        println!("=== the release: not built (`--release` does, and CI)");
+    }
 
     println!("{} s", begun.elapsed().as_secs());
     println!("{} passed, {} failed", tally.passed, tally.failed);

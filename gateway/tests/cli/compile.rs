@@ -1,5 +1,6 @@
 //! Compiling in children of the real binary: what one may use, and that its death is its job's alone.
 
+use crate::run::binary;
 use bytes::Bytes;
 use std::{path::Path, thread, time::Duration};
 use tollgate_host::{ChildLimits, Compiler, Job, LoadError, Refusal, WarmUp, WarmUpRequest};
@@ -20,7 +21,7 @@ fn job(name: &str, path: &str) -> Job {
 }
 
 fn children(limits: ChildLimits) -> Compiler {
-    Compiler::children(env!("CARGO_BIN_EXE_tollgate").into(), limits)
+    Compiler::children(binary(), limits)
 }
 
 fn limits() -> ChildLimits {

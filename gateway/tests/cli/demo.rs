@@ -1,6 +1,6 @@
 //! `tollgate demo`: what the README promises, from the ready line to a restart after kill -9.
 
-use crate::run::tollgate;
+use crate::run::{binary, tollgate};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::{
@@ -36,7 +36,7 @@ struct End {
 impl Gateway {
     fn demo(state: &Path) -> Self {
         let arguments = [OsStr::new("demo"), "--free-ports".as_ref(), "--state".as_ref(), state.as_ref()];
-        Self::start(Command::new(env!("CARGO_BIN_EXE_tollgate")).args(arguments).env_clear())
+        Self::start(Command::new(binary()).args(arguments).env_clear())
     }
 
     fn start(command: &mut Command) -> Self {
@@ -159,7 +159,7 @@ fn logs_are_json_lines_with_the_access_log() {
 #[test]
 fn without_a_state_folder_nothing_is_left() {
     let temporary = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let mut command = Command::new(binary());
     let demo = Gateway::start(command.args(["demo", "--free-ports"]).env_clear().env("TMPDIR", temporary.path()));
     let entries = || fs::read_dir(temporary.path()).unwrap().count();
     assert_eq!(entries(), 1);
@@ -206,7 +206,7 @@ fn the_carried_worker_does_what_its_source_does() {
             fs::copy(samples.join("support.gtpack"), folder.path().join("support.gtpack")).unwrap();
             fs::copy(samples.join("dev.pub"), folder.path().join("demo.pub")).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let mut command = Command::new(binary());
         let gateway = Gateway::start(command.arg("serve").arg("--config").arg(&files.manifest).env_clear());
         let said = [("U1", "hello"), ("U1", "\u{e4}\u{1f600} \"quoted\""), ("U2", "another"), ("U1", "")];
         let answers = said.map(|(user, text)| {

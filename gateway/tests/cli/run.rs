@@ -2,9 +2,16 @@
 
 use serde_json::Value;
 use std::{
+    env,
     ffi::OsStr,
+    path::PathBuf,
     process::{Command, Output},
 };
+
+/// The binary of the tests' own profile, or the one that `TOLLGATE_BINARY` names: a release is tried by the same tests.
+pub(crate) fn binary() -> PathBuf {
+    env::var_os("TOLLGATE_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_tollgate").into(), PathBuf::from)
+}
 
 /// One command line, with nothing in its environment but what it is given.
 pub(crate) struct Tollgate(Command);
@@ -17,7 +24,7 @@ pub(crate) struct Told {
 }
 
 pub(crate) fn tollgate<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Tollgate {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let mut command = Command::new(binary());
     command.args(arguments).env_clear();
     Tollgate(command)
 }
