@@ -1,4 +1,4 @@
-//! The canonical activity: one shape for every provider's events (DESIGN 3.3, `docs/schema/activity.json`).
+//! The canonical activity: one shape for every provider's events (`docs/schema/activity.json`).
 
 pub use crate::entity::{Entities, Mention};
 use crate::{session, verified::Verified};

@@ -5,8 +5,8 @@ use crate::{
     UnixTime,
     der::{self, Der},
     jwt::PublicKey,
+    pem,
 };
-use data_encoding::BASE64;
 use time::{Date, Month, PrimitiveDateTime, Time};
 
 /// The largest file with certificates in bytes: a chain of RSA certificates has about 8 KiB.
@@ -59,8 +59,7 @@ impl Certificate {
         let mut chain = Vec::new();
         while let Some((_, block)) = rest.split_once(BEGIN) {
             let (inner, after) = block.split_once(END).ok_or(CertificateError::NotPem)?;
-            let inner: String = inner.split_ascii_whitespace().collect();
-            chain.push(BASE64.decode(inner.as_bytes()).map_err(|_| CertificateError::NotPem)?);
+            chain.push(pem::inside(inner).ok_or(CertificateError::NotPem)?.to_vec());
             if chain.len() > CERTIFICATES_LIMIT {
                 return Err(CertificateError::TooLong);
             }

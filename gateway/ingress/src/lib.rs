@@ -6,7 +6,7 @@
 //! In reading order: [`open`](open()) (the order of the checks), [`scheme`] (an endpoint's provider with its checked options), [`keys`],
 //! [`refusal`], [`provider`] (the trait, the registry, one file for each provider), [`verified`], [`activity`] (the canonical form),
 //! [`recorded`] (a request out of a file), [`sign`](mod@sign) (the other direction), [`jwt`] (tokens, for providers and for callers), [`certificate`] and [`replay`] (what fuzz targets call). The private modules are their parts: `field`, `clock`
-//! and `mac` check headers, times and signatures; `json` and `form` read bodies; `entity`, `session` and `mark` derive what an activity needs.
+//! and `mac` check headers, times and signatures; `json` and `form` read bodies, `pem` and `der` keys; `entity`, `session` and `mark` derive what an activity needs.
 #![forbid(unsafe_code)]
 
 pub mod activity;
@@ -23,6 +23,7 @@ mod mac;
 mod mark;
 mod moment;
 pub mod open;
+mod pem;
 pub mod provider;
 mod public_key;
 pub mod recorded;

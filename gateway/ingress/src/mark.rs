@@ -1,4 +1,4 @@
-//! Dedupe marks (DESIGN 3.6): fixed-size names of what has been seen. The gateway scopes them by endpoint.
+//! Dedupe marks: fixed-size names of what has been seen. The gateway scopes them by endpoint.
 
 use sha2::{Digest, Sha256};
 use tollgate_config::manifest::Provider;

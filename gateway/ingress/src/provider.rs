@@ -67,7 +67,7 @@ pub struct Facts {
     pub scheme_headers: &'static [&'static str],
     /// Headers that the activity shows, unsigned and harmless.
     pub shown_headers: &'static [&'static str],
-    /// Whether one request may carry several events, each a delivery of its own (DESIGN 3.4).
+    /// Whether one request may carry several events, each a delivery of its own.
     pub batches: bool,
     /// Options of an endpoint.
     pub options: &'static [OptionSpec],

@@ -1,6 +1,6 @@
 //! Signatures by asymmetric keys in SPKI and PKCS#8: Ed25519, ECDSA over P-256, RSA.
 
-use crate::der::Der;
+use crate::{der::Der, pem};
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{
@@ -91,15 +91,11 @@ pub(crate) fn sign(algorithm: Algorithm, key: &[u8], message: &[u8]) -> Option<V
 /// The DER of a key: PEM with this label and nothing beside it, or base64 alone. It always is one sequence.
 fn der(text: &[u8], label: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text = std::str::from_utf8(text).ok()?.trim();
-    let base64 = match text.strip_prefix("-----BEGIN ") {
-        Some(rest) => {
-            let inner = rest.strip_prefix(label)?.strip_prefix("-----")?;
-            let inner = inner.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
-            Zeroizing::new(inner.split_ascii_whitespace().collect::<String>())
-        }
-        None => Zeroizing::new(text.to_owned()),
+    let der = if text.starts_with('-') {
+        pem::one(text.as_bytes(), label)?
+    } else {
+        Zeroizing::new(STANDARD.decode(text).ok()?)
     };
-    let der = Zeroizing::new(STANDARD.decode(base64.as_bytes()).ok()?);
     // The reader of keys passes over what follows one.
     let mut whole = Der::new(&der);
     whole.sequence()?;

@@ -18,7 +18,7 @@ use tollgate_config::{TenantId, manifest::Provider};
 /// The clock of all seeds: the moment of Slack's published example.
 pub const NOW: UnixTime = UnixTime(1_531_420_618);
 
-/// The members of an activity, no more and no fewer (DESIGN 3.3).
+/// The members of an activity, no more and no fewer (`docs/schema/activity.json`).
 pub const MEMBERS: [&str; 13] = [
     "attachments",
     "buttons",

@@ -1,4 +1,4 @@
-//! The session's key (DESIGN section 2): `{tenant}:{provider}:{anchor}:{user}`, each id escaped so that no two conversations share a key.
+//! The session's key: `{tenant}:{provider}:{anchor}:{user}`, each id escaped so that no two conversations share a key.
 
 use std::fmt::Write as _;
 

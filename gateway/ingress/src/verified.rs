@@ -112,7 +112,7 @@ impl Verified {
         self.id_mark
     }
 
-    /// The dedupe mark of the signed body, where it counts (DESIGN 3.6: the id is not covered by the signature, or there is none, and `same_body` is `drop`).
+    /// The dedupe mark of the signed body, where it counts: when the id is not covered by the signature, or there is none, and `same_body` is `drop`.
     pub fn body_mark(&self) -> Option<[u8; 32]> {
         self.body_mark
     }

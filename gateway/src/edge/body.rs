@@ -24,7 +24,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(5);
 /// Longest time for an endpoint's whole body, 408 after it. 1 MiB in this time is 100 KiB/s, slower than any provider's link.
 pub(crate) const WHOLE: Duration = Duration::from_secs(10);
 
-/// How long, and how much of, a body that nobody wants is read so that the answer arrives (DESIGN 3.5): a client that still sends when
+/// How long, and how much of, a body that nobody wants is read so that the answer arrives: a client that still sends when
 /// the connection closes gets a reset, and may lose the answer with it.
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// See [`DRAIN_TIME`].

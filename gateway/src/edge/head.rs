@@ -129,7 +129,7 @@ fn check(parts: &Parts, peer: &Peer) -> Result<(Target, PathAndQuery), Refused> 
         return Err(Refused::BadTarget("a scheme that is not HTTP's"));
     }
     let target = target(parts)?;
-    // DESIGN 3.5: a client that asked TLS for one host and HTTP for another has the wrong connection (RFC 9110 7.4).
+    // RFC 9110 7.4: a client that asked TLS for one host and HTTP for another has the wrong connection.
     if peer.server_name.as_ref().is_some_and(|name| name.as_ref() != Some(&target.host)) {
         return Err(Refused::Misdirected);
     }

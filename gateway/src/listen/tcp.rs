@@ -17,7 +17,7 @@ const BACKLOG: u32 = 1024;
 /// Open connections over all public listeners. At some 30 KiB each for buffers and TLS, half a gigabyte.
 pub(crate) const MAX_CONNECTIONS: usize = 16_384;
 
-/// Open connections from one address (an IPv6 caller has a /64). DESIGN 3.1 asks for 512 at least; twice that lets an office behind one address live, and sixteen
+/// Open connections from one address (an IPv6 caller has a /64). An office behind one address opens some hundreds; sixteen
 /// addresses are still needed to fill the gateway. Trusted proxies, who speak for many, have no such cap.
 pub(crate) const MAX_CONNECTIONS_PER_ADDRESS: usize = 1024;
 

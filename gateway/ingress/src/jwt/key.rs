@@ -4,12 +4,12 @@ use super::Algorithm;
 use crate::{
     der::{self, Der},
     json::Object,
-    mac,
+    mac, pem,
 };
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::VerifyingKey;
 use std::fmt;
 
@@ -72,10 +72,7 @@ impl PublicKey {
         if text.len() > PEM_LIMIT {
             return None;
         }
-        let inner = text.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?;
-        let inner = inner.strip_suffix("-----END PUBLIC KEY-----")?;
-        let inner: String = inner.split_ascii_whitespace().collect();
-        Self::from_der(&BASE64.decode(inner.as_bytes()).ok()?)
+        Self::from_der(&pem::one(text.as_bytes(), "PUBLIC KEY")?)
     }
 
     /// A `SubjectPublicKeyInfo`.

@@ -1,14 +1,13 @@
 //! The other direction: signs with an RSA key, as issuers and holders of certificates do. For `tollgate send` and tests.
 
-use crate::sign::SignError;
+use crate::{pem, sign::SignError};
 use aws_lc_rs::{
     rand::SystemRandom,
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
 /// A private RSA key.
 #[derive(Debug)]
@@ -20,15 +19,8 @@ impl Signer {
     /// # Errors
     /// When it is none; the error never says what was found.
     pub fn from_pem(text: &[u8]) -> Result<Self, SignError> {
-        let read = || {
-            let inner = std::str::from_utf8(text).ok()?.trim().strip_prefix("-----BEGIN PRIVATE KEY-----")?;
-            let inner = inner.strip_suffix("-----END PRIVATE KEY-----")?;
-            let inner: Zeroizing<String> = Zeroizing::new(inner.split_ascii_whitespace().collect());
-            let der = Zeroizing::new(BASE64.decode(inner.as_bytes()).ok()?);
-            RsaKeyPair::from_pkcs8(&der).ok()
-        };
-        read()
-            .map(Self)
+        let key = pem::one(text, "PRIVATE KEY").and_then(|der| RsaKeyPair::from_pkcs8(&der).ok());
+        key.map(Self)
             .ok_or_else(|| SignError("the key is no RSA private key of at least 2048 bits (PEM, PKCS #8)".to_owned()))
     }
 

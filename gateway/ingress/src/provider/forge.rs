@@ -12,7 +12,7 @@ use std::collections::HashSet;
 /// Most files of a release that are shown; GitHub's own limit. A body of 25 MiB could name millions.
 pub(super) const MAX_FILES: usize = 1000;
 
-/// Not a conversation: every event is a session of its own (DESIGN section 2), by its id, or by its body where it has none.
+/// Not a conversation: every event is a session of its own, by its id, or by its body where it has none.
 pub(super) fn anchor(arrival: &Arrival<'_>, id: Option<&EventId>) -> String {
     id.map_or_else(|| generic::derived_id(arrival.request.body), |id| id.text.clone())
 }

@@ -44,7 +44,7 @@ pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Opti
 }
 
 /// Completes a draft. Where it has no anchor, that is the first present of thread, conversation, channel and user for what people say, and the
-/// event itself for anything else, so that each is a session of its own (DESIGN section 2). `bytes` are the event's own: the body, or its item.
+/// event itself for anything else, so that each is a session of its own. `bytes` are the event's own: the body, or its item.
 pub(super) fn finished(
     arrival: &Arrival<'_>,
     mut draft: Draft,

@@ -220,7 +220,7 @@ impl Opener for Hmac {
     }
 
     fn same_body(&self, scheme: &Scheme) -> SameBody {
-        // Where no id is configured, two equal bodies may be two events (DESIGN 3.6).
+        // Where no id is configured, two equal bodies may be two events.
         match (scheme.text(ID_HEADER.key), scheme.text(ID_POINTER.key)) {
             (None, None) => SameBody::Run,
             _ => FACTS.same_body,

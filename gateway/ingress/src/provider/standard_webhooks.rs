@@ -129,7 +129,7 @@ impl Opener for StandardWebhooks {
                 event_id: Some(id.to_owned()),
                 ..ProviderIds::default()
             },
-            // Not a conversation: every event is a session of its own (DESIGN section 2).
+            // Not a conversation: every event is a session of its own.
             anchor: id.to_owned(),
             user: None,
             timestamp: clock::rfc3339(at).unwrap_or_default(),
