@@ -9,6 +9,7 @@ use crate::{
     body::{Collected, DropEmpty, Incoming, Streaming, Whole},
     engine::TICK,
     guest::Guest,
+    limit::Limit,
     limits::CpuBudget,
     outgoing::Exit,
     revision::Places,
@@ -39,8 +40,8 @@ const MAX_FIELDS: usize = 100;
 const MAX_FIELD_BYTES: usize = 64 << 10;
 /// Bytes that one call of a host function may make the host copy: four of the largest body chunks and some.
 const HOSTCALL_FUEL: usize = 4 << 20;
-/// Resources of the component model that one call may hold: a hundred times what a real worker does.
-const MAX_HANDLES: usize = 10_000;
+/// Handles that one call may hold: a hundred times what a real worker does, and fewer than the host keeps resources for.
+const MAX_HANDLES: usize = 4_000;
 
 type Head = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
 type Outcome = Result<(), CallError>;
@@ -270,8 +271,8 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
                     .wasi_http_incoming_handler()
                     .call_handle(&mut store, request, answer)
                     .await
-                    .map_err(trapped),
-                Err(error) => Err(not_instantiated(error)),
+                    .map_err(|error| trapped(&revision, &error)),
+                Err(error) => Err(not_instantiated(&revision, error)),
             };
             if let Err(error) = &outcome {
                 // Before the store goes: the body's end must find it.
@@ -310,13 +311,16 @@ fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, 
     Ok((parts, body))
 }
 
-fn trapped(error: wasmtime::Error) -> CallError {
+fn trapped(revision: &Revision, error: &wasmtime::Error) -> CallError {
+    if let Some(limit) = Limit::of_trap(error) {
+        revision.counters.limits.add(limit);
+    }
     CallError::Trap(format!("{error:#}"))
 }
 
-fn not_instantiated(error: wasmtime::Error) -> CallError {
+fn not_instantiated(revision: &Revision, error: wasmtime::Error) -> CallError {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return CallError::Saturated("the pool is full");
     }
-    trapped(error)
+    trapped(revision, &error)
 }

@@ -6,6 +6,7 @@ use crate::{
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     guest::{self, Guest},
     lane::Lane,
+    quota::Rates,
     revision::Prepared,
 };
 use std::{
@@ -106,6 +107,7 @@ struct Inner {
     lane: Lane,
     max_memory: u64,
     store: Arc<dyn SessionStore>,
+    rates: Rates,
     compiler: Compiler,
     cache: Option<Cache>,
     /// Components that are loaded, by what they were made from, so that a pack that many use is compiled once.
@@ -137,6 +139,7 @@ impl Host {
             lane,
             max_memory: config.max_memory,
             store,
+            rates: Rates::default(),
             compiler: config.compiler,
             cache,
             prepared,
@@ -169,6 +172,10 @@ impl Host {
             let snapshot = prepared.snapshot.clone();
             (prepared, snapshot)
         };
+        let rate = self
+            .0
+            .rates
+            .bound(&*self.0.store, &spec.tenant, &spec.deployment, &spec.limits.store);
         Ok(Revision::new(
             spec,
             prepared,
@@ -176,6 +183,7 @@ impl Host {
             self.0.pool.clone(),
             self.0.lane.clone(),
             Arc::clone(&self.0.store),
+            rate,
         ))
     }
 

@@ -1,12 +1,20 @@
 //! A guest's side of a call: what its store holds and what its imports reach.
 
-use crate::{Revision, keyvalue, limits::MemoryBudget, log, outgoing::Exit, secrets, settings};
-use std::sync::Arc;
+use crate::{
+    Revision, keyvalue,
+    limits::MemoryBudget,
+    log,
+    outgoing::Exit,
+    quota::{Operations, Spent},
+    secrets, settings,
+};
+use std::{sync::Arc, time::Instant};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Streams, fields, bodies and buckets that one call may hold: a hundred times what a real worker does.
+/// Streams, fields, bodies and buckets that one call may hold in the host: a few more than it may have handles, for what it has handed back and
+/// is still at work.
 const MAX_RESOURCES: usize = 4_096;
 /// Bytes of randomness from one call of a host function.
 const MAX_RANDOM: u64 = 64 << 10;
@@ -22,6 +30,7 @@ pub(crate) struct Guest {
     wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
     outgoing: Exit,
+    operations: Operations,
 }
 
 impl Guest {
@@ -31,6 +40,7 @@ impl Guest {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS_SIZE);
         Self {
+            operations: Operations::new(revision.limits.store.operations),
             memory: MemoryBudget::new(revision.limits.memory.as_usize()),
             revision,
             table,
@@ -38,6 +48,15 @@ impl Guest {
             http,
             outgoing,
         }
+    }
+
+    /// Takes so many operations of the store from what the call and its deployment may ask. Every interface that reaches the store asks here first.
+    ///
+    /// # Errors
+    /// What is used up; counted already, and fit to be shown to the guest.
+    pub(crate) fn ask_store(&mut self, operations: usize) -> Result<(), Spent> {
+        let asked = self.operations.take(operations, &self.revision.rate, Instant::now());
+        asked.inspect_err(|spent| self.revision.counters.limits.add(spent.limit()))
     }
 }
 

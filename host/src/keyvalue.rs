@@ -3,7 +3,7 @@
 //! A guest names a bucket and a key; where they lie (`env/tenant/deployment/state_version/bucket/key`) is the host's. There is one
 //! bucket, `default`.
 
-use crate::{Revision, guest::Guest};
+use crate::{Revision, guest::Guest, limit::Limit, quota::Spent};
 use bytes::Bytes;
 use std::{sync::Arc, time::SystemTime};
 use tollgate_store::{Expect, Key, StoreError};
@@ -60,6 +60,12 @@ impl From<StoreError> for Error {
     }
 }
 
+impl From<Spent> for Error {
+    fn from(error: Spent) -> Self {
+        other(&error.to_string())
+    }
+}
+
 fn other(message: &str) -> Error {
     Error::Guest(store::Error::Other(message.to_owned()))
 }
@@ -82,9 +88,10 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
 struct Scope(Arc<Revision>);
 
 impl Scope {
-    /// The scope of the call that holds this bucket.
-    fn of(guest: &Guest, bucket: &Resource<Bucket>) -> Answer<Self> {
+    /// The scope of the call that holds this bucket, for so many operations.
+    fn of(guest: &mut Guest, bucket: &Resource<Bucket>, operations: usize) -> Answer<Self> {
         guest.table.get(bucket)?;
+        guest.ask_store(operations)?;
         Ok(Self(Arc::clone(&guest.revision)))
     }
 
@@ -97,11 +104,17 @@ impl Scope {
     }
 
     async fn write(&self, key: &str, value: Vec<u8>) -> Answer<()> {
-        self.0
-            .store
-            .put(&self.key(key)?, Bytes::from(value), Expect::Any, None, SystemTime::now())
-            .await?;
-        Ok(())
+        let key = self.key(key)?;
+        let written = self.0.store.put(&key, Bytes::from(value), Expect::Any, None, SystemTime::now());
+        written.await.map(drop).map_err(|error| self.counted(error).into())
+    }
+
+    /// Counts the deployment's quota where that is what stands in the way.
+    fn counted(&self, error: StoreError) -> StoreError {
+        if let Some(limit) = Limit::of_store(&error) {
+            self.0.counters.limits.add(limit);
+        }
+        error
     }
 
     async fn read(&self, key: &str) -> Answer<Option<Vec<u8>>> {
@@ -141,22 +154,23 @@ impl store::Host for &mut Guest {
 
 impl store::HostBucket for &mut Guest {
     async fn get(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<Option<Vec<u8>>> {
-        Scope::of(self, &bucket)?.read(&key).await
+        Scope::of(self, &bucket, 1)?.read(&key).await
     }
 
     async fn set(&mut self, bucket: Resource<Bucket>, key: String, value: Vec<u8>) -> Answer<()> {
-        Scope::of(self, &bucket)?.write(&key, value).await
+        Scope::of(self, &bucket, 1)?.write(&key, value).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<()> {
-        Scope::of(self, &bucket)?.remove(&key).await
+        Scope::of(self, &bucket, 1)?.remove(&key).await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Answer<bool> {
-        Ok(Scope::of(self, &bucket)?.read(&key).await?.is_some())
+        Ok(Scope::of(self, &bucket, 1)?.read(&key).await?.is_some())
     }
 
     async fn list_keys(&mut self, bucket: Resource<Bucket>, cursor: Option<u64>) -> Answer<store::KeyResponse> {
+        let scope = Scope::of(self, &bucket, 1)?;
         let pages = &self.table.get(&bucket)?.pages;
         // The guest's cursor is a number that only this bucket gave out: the page that it stands for is the store's own word.
         let after = match cursor {
@@ -166,7 +180,6 @@ impl store::HostBucket for &mut Guest {
                 Some(page.ok_or_else(|| other("the cursor is not of this bucket"))?)
             }
         };
-        let scope = Scope::of(self, &bucket)?;
         let page = scope
             .0
             .store
@@ -191,17 +204,18 @@ impl store::HostBucket for &mut Guest {
 
 impl atomics::Host for &mut Guest {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
-        let scope = Scope::of(self, &bucket)?;
+        let scope = Scope::of(self, &bucket, 1)?;
         let delta = i64::try_from(delta).map_err(|_| other("the delta is over 2^63 - 1"))?;
-        let sum = scope.0.store.increment(&scope.key(&key)?, delta, SystemTime::now()).await?;
+        let sum = scope.0.store.increment(&scope.key(&key)?, delta, SystemTime::now()).await;
+        let sum = sum.map_err(|error| scope.counted(error))?;
         u64::try_from(sum).map_err(|_| other("the counter is below zero"))
     }
 }
 
 impl batch::Host for &mut Guest {
     async fn get_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Answer<Vec<Option<(String, Vec<u8>)>>> {
-        let scope = Scope::of(self, &bucket)?;
         bounded(keys.len())?;
+        let scope = Scope::of(self, &bucket, keys.len())?;
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
             found.push(scope.read(&key).await?.map(|value| (key, value)));
@@ -210,8 +224,8 @@ impl batch::Host for &mut Guest {
     }
 
     async fn set_many(&mut self, bucket: Resource<Bucket>, pairs: Vec<(String, Vec<u8>)>) -> Answer<()> {
-        let scope = Scope::of(self, &bucket)?;
         bounded(pairs.len())?;
+        let scope = Scope::of(self, &bucket, pairs.len())?;
         for (key, value) in pairs {
             scope.write(&key, value).await?;
         }
@@ -219,8 +233,8 @@ impl batch::Host for &mut Guest {
     }
 
     async fn delete_many(&mut self, bucket: Resource<Bucket>, keys: Vec<String>) -> Answer<()> {
-        let scope = Scope::of(self, &bucket)?;
         bounded(keys.len())?;
+        let scope = Scope::of(self, &bucket, keys.len())?;
         for key in keys {
             scope.remove(&key).await?;
         }

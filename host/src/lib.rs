@@ -6,8 +6,8 @@
 //! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept), [`revision`] (something that can be called), [`admission`] (who
-//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
-//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
+//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
+//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`] (bounded by [`quota`]), [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
 
@@ -22,9 +22,11 @@ mod error;
 mod guest;
 mod keyvalue;
 mod lane;
+mod limit;
 mod limits;
 mod log;
 mod outgoing;
+mod quota;
 mod revision;
 mod secrets;
 mod settings;
@@ -38,6 +40,7 @@ pub use compile::{Compiled, Job};
 pub use compiler::{ChildLimits, Compiler, serve_child};
 pub use engine::{Host, HostConfig, HostError, PoolUse};
 pub use error::{CallError, LoadError};
+pub use limit::{Hits, Limit};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};
 pub use secrets::Secrets;

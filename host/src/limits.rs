@@ -1,5 +1,6 @@
 //! What one call may use of memory and CPU.
 
+use crate::limit::{Limit, Over};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, Instant};
 use wasmtime::ResourceLimiter;
@@ -23,9 +24,9 @@ impl MemoryBudget {
         let after = self.used.saturating_add(desired.saturating_sub(current));
         if after > self.limit {
             // An error here is a trap. A plain refusal would let a guest ask again for ever.
-            return Err(wasmtime::format_err!(
-                "{what} would make {after} bytes of memory, the limit is {}",
-                self.limit
+            return Err(over(
+                Limit::Memory,
+                format!("{what} would make {after} bytes of memory, the limit is {}", self.limit),
             ));
         }
         self.used = after;
@@ -45,6 +46,15 @@ impl ResourceLimiter for MemoryBudget {
             "growing a table",
         )
     }
+
+    /// Past what the pool has for one table, or the table's own maximum: a trap too, so that no guest asks for ever.
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(over(Limit::Table, format!("a table cannot grow: {error:#}")))
+    }
+}
+
+fn over(limit: Limit, text: String) -> wasmtime::Error {
+    wasmtime::Error::new(Over { limit, text })
 }
 
 /// CPU time that one call has used.
@@ -134,6 +144,8 @@ mod tests {
         assert!(budget.memory_growing(600, 700, None).is_err(), "1020 bytes do not");
         assert!(budget.memory_growing(0, 80, None).unwrap(), "a second memory takes what is left");
         assert!(budget.table_growing(40, 41, None).is_err());
+        let failed = budget.table_grow_failed(wasmtime::format_err!("no more")).unwrap_err();
+        assert_eq!(Limit::of_trap(&failed), Some(Limit::Table));
     }
 
     #[test]

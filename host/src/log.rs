@@ -3,7 +3,7 @@
 //! Our own sink, because wasmtime's takes empty writes without bound (GHSA-5m8g-xhq4-4h93, open in 48.0.8). It never blocks the
 //! guest: what is over the cap is dropped and counted.
 
-use crate::Revision;
+use crate::{Revision, limit::Limit};
 use bytes::Bytes;
 use std::sync::{
     Arc,
@@ -116,6 +116,9 @@ impl OutputStream for Lines {
         let kept = bytes.len().min(MAX_BYTES.saturating_sub(used));
         let dropped = bytes.len() - kept;
         if dropped > 0 {
+            if used <= MAX_BYTES {
+                self.revision.counters.limits.add(Limit::Log);
+            }
             self.revision
                 .counters
                 .log_bytes_dropped

@@ -6,6 +6,8 @@ use crate::{
     call,
     guest::Guest,
     lane::Lane,
+    limit::{Hits, Limit},
+    quota::Rate,
 };
 use bytes::Bytes;
 use std::{
@@ -18,7 +20,7 @@ use std::{
     time::Instant,
 };
 use tollgate_config::{DeploymentId, RevisionId, TenantCtx, manifest::Limits};
-use tollgate_store::SessionStore;
+use tollgate_store::{SessionStore, Usage};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// What a revision is made of.
@@ -71,6 +73,8 @@ pub struct Counters {
     pub saturated: AtomicU64,
     /// Bytes of guest logging that were dropped.
     pub log_bytes_dropped: AtomicU64,
+    /// Limits that calls have hit, one by one.
+    pub limits: Hits,
 }
 
 impl Counters {
@@ -80,9 +84,26 @@ impl Counters {
             CallError::Cpu => &self.cpu_exhausted,
             CallError::Wall => &self.wall_exhausted,
             CallError::Trap(_) => &self.traps,
-            _ => return,
+            _ => {
+                self.hit(error);
+                return;
+            }
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.hit(error);
+    }
+
+    /// The limit that an error stands for. That of a trap was counted where it was one.
+    fn hit(&self, error: &CallError) {
+        self.limits.add(match error {
+            CallError::Saturated(_) => Limit::Instances,
+            CallError::Cpu => Limit::Cpu,
+            CallError::Wall => Limit::Wall,
+            CallError::Headers(_) => Limit::Fields,
+            CallError::BodyTooLarge => Limit::Body,
+            CallError::BodyTooSlow => Limit::BodyStall,
+            CallError::Trap(_) | CallError::NoAnswer | CallError::ErrorCode(_) | CallError::Host(_) => return,
+        });
     }
 }
 
@@ -99,6 +120,8 @@ pub struct Revision {
     pub(crate) prepared: Arc<Prepared>,
     snapshot: Result<(), Refusal>,
     pub(crate) store: Arc<dyn SessionStore>,
+    /// How often all calls of the deployment may ask the store.
+    pub(crate) rate: Arc<Rate>,
     pub(crate) counters: Counters,
     pool: Gate,
     own: Gate,
@@ -120,6 +143,7 @@ impl Revision {
         pool: Gate,
         lane: Lane,
         store: Arc<dyn SessionStore>,
+        rate: Arc<Rate>,
     ) -> Arc<Self> {
         Arc::new(Self {
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
@@ -134,6 +158,7 @@ impl Revision {
             prepared,
             snapshot,
             store,
+            rate,
             counters: Counters::default(),
             pool,
             lane,
@@ -156,6 +181,11 @@ impl Revision {
     /// What one of its calls may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What its deployment keeps in the store, over all its revisions; nothing before it is counted, with the first write after a start.
+    pub fn usage(&self) -> Option<Usage> {
+        self.store.usage(&self.tenant, &self.deployment)
     }
 
     /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees.

@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, Rate, identity, limits::shown_range, listener, storage, timer};
+use super::{Limits, Rate, StoreLimits, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -248,8 +248,14 @@ const KEYS: &[Key] = &[
     key("deployments[].limits", "queue", COUNT, Within { value: || "concurrency".to_owned(), range: || shown_range(&Limits::QUEUE_RANGE, ToString::to_string) }, "callers that may wait for a place; 0: none"),
     key("deployments[].limits", "queue_wait", DURATION, Within { value: || ShownDuration(Limits::QUEUE_WAIT).to_string(), range: || shown_range(&Limits::QUEUE_WAIT_RANGE, |d| ShownDuration(*d).to_string()) }, "how long one of them waits"),
     key("deployments[].limits", "body", SIZE, Within { value: || Limits::BODY.to_string(), range: || shown_range(&Limits::BODY_RANGE, ToString::to_string) }, "a request's body; an endpoint takes the smaller of this and its provider's"),
+    key("deployments[].limits", "store", "a mapping of `keys`, `bytes`, `operations` and `rate`", Words("the limits' own"), "what the deployment keeps in the store, and how often its workers ask it"),
     later("deployments[].limits", "breaker", "a mapping", "a circuit breaker"),
     later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
+
+    key("deployments[].limits.store", "keys", COUNT, Within { value: || StoreLimits::KEYS.to_string(), range: || shown_range(&StoreLimits::KEYS_RANGE, ToString::to_string) }, "keys, over all revisions of the deployment, whatever wrote them"),
+    key("deployments[].limits.store", "bytes", SIZE, Within { value: || StoreLimits::BYTES.to_string(), range: || shown_range(&StoreLimits::BYTES_RANGE, ToString::to_string) }, "keys, as stored with their scope, and values together"),
+    key("deployments[].limits.store", "operations", COUNT, Within { value: || StoreLimits::OPERATIONS.to_string(), range: || shown_range(&StoreLimits::OPERATIONS_RANGE, ToString::to_string) }, "operations of one call; each key of a batch is one"),
+    key("deployments[].limits.store", "rate", COUNT, Within { value: || StoreLimits::RATE.to_string(), range: || shown_range(&StoreLimits::RATE_RANGE, ToString::to_string) }, "operations of all its calls in a second"),
 ];
 
 #[cfg(test)]

@@ -28,6 +28,53 @@ pub struct Limits {
     pub queue_wait: Duration,
     /// Request body.
     pub body: ByteSize,
+    /// What the deployment keeps in the store, and how often its workers ask it.
+    pub store: StoreLimits,
+}
+
+/// What a deployment may keep in the store and ask of it. Each has a default with a reason, see the constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreLimits {
+    /// Keys, over all revisions.
+    pub keys: u64,
+    /// Bytes of keys and values together.
+    pub bytes: ByteSize,
+    /// Operations of one call.
+    pub operations: u64,
+    /// Operations of all calls in a second.
+    pub rate: u64,
+}
+
+impl StoreLimits {
+    /// 100,000: as many conversations with a counter each as a busy bot has in a year.
+    pub const KEYS: u64 = 100_000;
+    /// 64 MiB: 100,000 values of 500 bytes with their keys; four deployments that are full fit the memory store.
+    pub const BYTES: ByteSize = ByteSize::mib(64);
+    /// 1,000: a worker asks a handful; ten full batches are a loop that is meant.
+    pub const OPERATIONS: u64 = 1_000;
+    /// 50,000: over half of what the store's one writer does on two cores, and twice what a deployment asks there that keeps one count for each
+    /// request.
+    pub const RATE: u64 = 50_000;
+
+    /// From none to what a store of one machine still lists.
+    pub const KEYS_RANGE: RangeInclusive<u64> = 0..=100_000_000;
+    /// From none to what a disk of a node holds.
+    pub const BYTES_RANGE: RangeInclusive<ByteSize> = ByteSize::bytes(0)..=ByteSize::gib(1024);
+    /// From none to what no call lives to do.
+    pub const OPERATIONS_RANGE: RangeInclusive<u64> = 0..=10_000_000;
+    /// From one to what a store of one machine cannot do.
+    pub const RATE_RANGE: RangeInclusive<u64> = 1..=10_000_000;
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        Self {
+            keys: Self::KEYS,
+            bytes: Self::BYTES,
+            operations: Self::OPERATIONS,
+            rate: Self::RATE,
+        }
+    }
 }
 
 impl Limits {
@@ -70,6 +117,7 @@ impl Default for Limits {
             queue: Self::CONCURRENCY,
             queue_wait: Self::QUEUE_WAIT,
             body: Self::BODY,
+            store: StoreLimits::default(),
         }
     }
 }
@@ -112,6 +160,10 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
     );
     let held = "a body is held whole in memory while it is verified";
     let body = size(&fields, "body", Limits::BODY, &Limits::BODY_RANGE, held, context);
+    let store = match fields.get("store") {
+        Some(value) => store(&value, context),
+        None => Some(StoreLimits::default()),
+    };
     Some(Limits {
         memory: memory?,
         cpu: cpu?,
@@ -120,6 +172,38 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
         queue: queue?,
         queue_wait: queue_wait?,
         body: body?,
+        store: store?,
+    })
+}
+
+/// Reads `deployments[].limits.store`.
+fn store(value: &Value<'_>, context: &mut Context) -> Option<StoreLimits> {
+    let fields = value.fields("deployments[].limits.store", context)?;
+    let mut whole = |name, default, range: &Range<u64>, why| match fields.get(name) {
+        Some(value) => number(&value, range, why, context),
+        None => Some(default),
+    };
+    let keys = whole(
+        "keys",
+        StoreLimits::KEYS,
+        &StoreLimits::KEYS_RANGE,
+        "more keys need a store of their own",
+    );
+    let endless = "no call lives long enough for more";
+    let operations = whole("operations", StoreLimits::OPERATIONS, &StoreLimits::OPERATIONS_RANGE, endless);
+    let rate = whole(
+        "rate",
+        StoreLimits::RATE,
+        &StoreLimits::RATE_RANGE,
+        "the store of one machine does no more",
+    );
+    let disk = "the disk of a node holds no more";
+    let bytes = size(&fields, "bytes", StoreLimits::BYTES, &StoreLimits::BYTES_RANGE, disk, context);
+    Some(StoreLimits {
+        keys: keys?,
+        bytes: bytes?,
+        operations: operations?,
+        rate: rate?,
     })
 }
 

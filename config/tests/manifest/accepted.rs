@@ -2,7 +2,7 @@ use crate::{EXAMPLE, HEAD, parse};
 use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 use tollgate_config::{
     ByteSize, EnvId, Environment, SecretRef,
-    manifest::{Access, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, Tls},
+    manifest::{Access, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, StoreLimits, Tls},
     pattern::HostPattern,
 };
 
@@ -97,7 +97,7 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn limits_are_read_in_their_units() {
     let text = format!(
-        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B }} }}]"
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B, store: {{ keys: 0, bytes: 1GiB, operations: 7, rate: 9 }} }} }}]"
     );
     let expected = Limits {
         memory: ByteSize::gib(4),
@@ -107,6 +107,12 @@ fn limits_are_read_in_their_units() {
         queue: 0,
         queue_wait: Duration::from_secs(60),
         body: ByteSize::bytes(512),
+        store: StoreLimits {
+            keys: 0,
+            bytes: ByteSize::gib(1),
+            operations: 7,
+            rate: 9,
+        },
     };
     let deployment = parse(&text).unwrap().deployments.remove(0);
     assert_eq!(

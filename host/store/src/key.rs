@@ -25,6 +25,11 @@ impl Key {
         ])
     }
 
+    /// What all keys of a deployment start with, whatever wrote them, and no other key does.
+    pub(crate) fn deployment(tenant: &TenantCtx, deployment: &DeploymentId) -> Self {
+        Self::of(&[tenant.env_id.as_str(), tenant.tenant_id.as_str(), deployment.as_str(), ""])
+    }
+
     /// As stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -60,6 +65,12 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(&self.0))
     }
+}
+
+/// The part of a stored key that [`Key::deployment`] makes; all of a key that has fewer parts.
+pub(crate) fn deployment(key: &[u8]) -> &[u8] {
+    let third = key.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR).nth(2);
+    third.and_then(|(at, _)| key.get(..=at)).unwrap_or(key)
 }
 
 const SEPARATOR: u8 = b'/';
@@ -126,6 +137,15 @@ mod tests {
                 "the team takes part"
             );
         }
+    }
+
+    #[test]
+    fn every_key_of_a_deployment_starts_with_it_and_no_other_does() {
+        let key = |deployment: &str, last: &str| Key::worker(&tenant(None), &DeploymentId::new(deployment).unwrap(), "r1", "default", last);
+        let scope = Key::deployment(&tenant(None), &DeploymentId::new("support").unwrap());
+        assert_eq!(deployment(key("support", "a/b").as_bytes()), scope.as_bytes());
+        assert_ne!(deployment(key("support2", "a").as_bytes()), scope.as_bytes());
+        assert_eq!(deployment(b"a/b"), b"a/b");
     }
 
     proptest! {

@@ -13,4 +13,4 @@ pub mod session;
 
 pub use journal::{Journal, JournalError, Mark, MarkKind};
 pub use key::Key;
-pub use session::{Expect, MemoryStore, Page, SessionStore, SledStore, StoreError, Swept, Version, Versioned};
+pub use session::{Expect, MemoryStore, Page, Quota, SessionStore, SledStore, StoreError, Swept, Usage, Version, Versioned};

@@ -3,16 +3,19 @@
 mod embedded;
 mod list;
 mod memory;
+mod quota;
 mod record;
 
 pub use embedded::{Counts, SledStore};
 pub use list::{LIST_MAX, LIST_SCAN_MAX};
 pub use memory::{MEMORY_MAX_BYTES, MemoryStore};
+pub use quota::{Quota, Usage};
 
 use crate::{Key, key::MAX_KEY_BYTES};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::SystemTime;
+use tollgate_config::{DeploymentId, TenantCtx};
 
 /// The largest value, in bytes. Sled keeps small values in its log and moves pages of large ones to files of their own, which it
 /// neither syncs nor always removes (`docs/storage.md`).
@@ -80,6 +83,14 @@ pub enum StoreError {
     /// A value that is no counter was incremented, or the sum does not fit.
     #[error("the value is no counter that can take this")]
     NotACounter,
+    /// The deployment keeps as much as its [`Quota`] allows.
+    #[error("the deployment keeps as many {what} as it may, {limit}; remove what is not needed, or raise limits.store.{what}")]
+    Full {
+        /// `keys` or `bytes`.
+        what: &'static str,
+        /// How many.
+        limit: u64,
+    },
     /// The disk, or the database on it.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -111,6 +122,11 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn list(&self, scope: &Key, after: Option<&str>, limit: usize, now: SystemTime) -> Result<Page, StoreError>;
     /// Removes up to `budget` expired keys, at most [`SWEEP_MAX`].
     async fn sweep(&self, now: SystemTime, budget: usize) -> Result<Swept, StoreError>;
+    /// Bounds what a deployment keeps, from the next write on; without it there is no bound. A write that needs more is [`StoreError::Full`] and
+    /// changes nothing; where there are expired rows, they are swept first.
+    fn limit(&self, tenant: &TenantCtx, deployment: &DeploymentId, quota: Quota);
+    /// What a deployment keeps; nothing for one without a quota, or whose first write since the start is yet to come.
+    fn usage(&self, tenant: &TenantCtx, deployment: &DeploymentId) -> Option<Usage>;
     /// Pushes what was written to the disk, past the page cache: for a stop, or before a backup.
     async fn flush(&self) -> Result<(), StoreError>;
 }

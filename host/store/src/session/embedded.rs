@@ -9,7 +9,7 @@ mod line;
 mod open;
 mod table;
 
-use super::{Expect, Page, SessionStore, StoreError, Swept, Version, Versioned, check_size};
+use super::{Expect, Page, Quota, SessionStore, StoreError, Swept, Usage, Version, Versioned, check_size, quota::Quotas};
 use crate::{
     Key,
     clock::{NEVER, millis},
@@ -25,12 +25,14 @@ use std::{
     },
     time::SystemTime,
 };
+use tollgate_config::{DeploymentId, TenantCtx};
 
 /// In an embedded sled database.
 #[derive(Debug)]
 pub struct SledStore {
     lines: Lines,
     counters: Arc<Counters>,
+    quotas: Arc<Quotas>,
 }
 
 /// What went wrong since the store was opened, for metrics.
@@ -67,9 +69,11 @@ impl SledStore {
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let counters = Arc::new(Counters::default());
         let (home, database) = open::open(folder, &counters)?;
+        let quotas = Arc::clone(&database.quotas);
         Ok(Self {
             lines: Lines::start(home, database, Arc::clone(&counters))?,
             counters,
+            quotas,
         })
     }
 
@@ -128,6 +132,14 @@ impl SessionStore for SledStore {
     async fn sweep(&self, now: SystemTime, budget: usize) -> Result<Swept, StoreError> {
         let now = millis(now);
         self.lines.write(move |database| database.sweep(now, budget)).await
+    }
+
+    fn limit(&self, tenant: &TenantCtx, deployment: &DeploymentId, quota: Quota) {
+        self.quotas.set(Key::deployment(tenant, deployment).as_bytes(), quota);
+    }
+
+    fn usage(&self, tenant: &TenantCtx, deployment: &DeploymentId) -> Option<Usage> {
+        self.quotas.usage(Key::deployment(tenant, deployment).as_bytes())
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! Sessions in memory: for tests, and for environments that keep nothing.
 
 use super::{
-    Expect, Page, SWEEP_MAX, SessionStore, StoreError, Swept, Version, Versioned, check_size,
+    Expect, Page, Quota, SWEEP_MAX, SessionStore, StoreError, Swept, Usage, Version, Versioned, check_size,
     list::{Pager, start},
+    quota::Quotas,
     record::{Record, sum},
 };
 use crate::{
@@ -17,6 +18,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
+use tollgate_config::{DeploymentId, TenantCtx};
 
 /// The most bytes of keys and values that it holds: callers name the keys, so without a bound they could fill the machine.
 pub const MEMORY_MAX_BYTES: usize = 256 << 20;
@@ -25,6 +27,7 @@ pub const MEMORY_MAX_BYTES: usize = 256 << 20;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    quotas: Quotas,
 }
 
 #[derive(Debug)]
@@ -57,7 +60,20 @@ impl State {
         self.entries.get(key).filter(|entry| entry.record().live(now))
     }
 
-    fn write(&mut self, key: &Key, value: Bytes, expires: u64) -> Result<Version, StoreError> {
+    /// Takes the room that a write needs.
+    fn reserve(&self, quotas: &Quotas, key: &[u8], new: usize) -> Result<(), StoreError> {
+        let old = self.entries.get(key).map(|old| old.value.len());
+        quotas.take(key, old, new, |deployment| {
+            let rows = self.entries.range::<[u8], _>((Bound::Included(deployment), Bound::Unbounded));
+            let mut usage = Usage::default();
+            for (key, entry) in rows.take_while(|(key, _)| key.starts_with(deployment)) {
+                usage.add(key.len(), entry.value.len());
+            }
+            Ok(usage)
+        })
+    }
+
+    fn write(&mut self, quotas: &Quotas, key: &Key, value: Bytes, expires: u64, now: u64) -> Result<Version, StoreError> {
         let key = key.as_bytes();
         let size = key.len() + value.len();
         let held = self.entries.get(key).map_or(0, |old| key.len() + old.value.len());
@@ -65,6 +81,10 @@ impl State {
             return Err(StoreError::Unavailable(format!(
                 "the memory store holds {MEMORY_MAX_BYTES} bytes, as many as it may"
             )));
+        }
+        match self.reserve(quotas, key, value.len()) {
+            Err(StoreError::Full { .. }) if self.sweep(quotas, now, SWEEP_MAX).removed > 0 => self.reserve(quotas, key, value.len())?,
+            reserved => reserved?,
         }
         self.take(key);
         self.versions += 1;
@@ -90,6 +110,25 @@ impl State {
             self.expiry.remove(&(entry.expires, key.to_vec()));
         }
         Some(entry)
+    }
+
+    fn remove(&mut self, quotas: &Quotas, key: &[u8]) {
+        if let Some(entry) = self.take(key) {
+            quotas.give_back(key, entry.value.len());
+        }
+    }
+
+    fn sweep(&mut self, quotas: &Quotas, now: u64, budget: usize) -> Swept {
+        let expired = |state: &Self| state.expiry.first().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone());
+        let mut swept = Swept::default();
+        while swept.removed < budget.min(SWEEP_MAX)
+            && let Some(key) = expired(self)
+        {
+            self.remove(quotas, &key);
+            swept.removed += 1;
+        }
+        swept.more = expired(self).is_some();
+        swept
     }
 }
 
@@ -122,7 +161,7 @@ impl SessionStore for MemoryStore {
         check_size(key, &value)?;
         let mut state = self.state();
         expect.check(state.live(key.as_bytes(), millis(now)).map(Entry::record).as_ref())?;
-        state.write(key, value, expires.map_or(NEVER, millis))
+        state.write(&self.quotas, key, value, expires.map_or(NEVER, millis), millis(now))
     }
 
     async fn increment(&self, key: &Key, delta: i64, now: SystemTime) -> Result<i64, StoreError> {
@@ -133,7 +172,7 @@ impl SessionStore for MemoryStore {
             sum(live.map(Entry::record).as_ref(), delta)?,
             live.map_or(NEVER, |entry| entry.expires),
         );
-        state.write(key, Bytes::from(sum.to_string()), expires)?;
+        state.write(&self.quotas, key, Bytes::from(sum.to_string()), expires, millis(now))?;
         Ok(sum)
     }
 
@@ -142,7 +181,7 @@ impl SessionStore for MemoryStore {
         let live = state.live(key.as_bytes(), millis(now));
         expect.check(live.map(Entry::record).as_ref())?;
         let was_live = live.is_some();
-        state.take(key.as_bytes());
+        state.remove(&self.quotas, key.as_bytes());
         Ok(was_live)
     }
 
@@ -158,18 +197,15 @@ impl SessionStore for MemoryStore {
     }
 
     async fn sweep(&self, now: SystemTime, budget: usize) -> Result<Swept, StoreError> {
-        let mut state = self.state();
-        let now = millis(now);
-        let expired = |state: &State| state.expiry.first().filter(|(at, _)| *at <= now).map(|(_, key)| key.clone());
-        let mut swept = Swept::default();
-        while swept.removed < budget.min(SWEEP_MAX)
-            && let Some(key) = expired(&state)
-        {
-            state.take(&key);
-            swept.removed += 1;
-        }
-        swept.more = expired(&state).is_some();
-        Ok(swept)
+        Ok(self.state().sweep(&self.quotas, millis(now), budget))
+    }
+
+    fn limit(&self, tenant: &TenantCtx, deployment: &DeploymentId, quota: Quota) {
+        self.quotas.set(Key::deployment(tenant, deployment).as_bytes(), quota);
+    }
+
+    fn usage(&self, tenant: &TenantCtx, deployment: &DeploymentId) -> Option<Usage> {
+        self.quotas.usage(Key::deployment(tenant, deployment).as_bytes())
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -9,6 +9,14 @@ use crate::clock::NEVER;
 /// The format of a record; another one does not decode.
 const FORMAT: u8 = 1;
 
+/// What a record has beside its value, in bytes.
+const OVERHEAD: usize = 1 + 8 + 8 + 4;
+
+/// How long the value of a stored record is, also of one that does not decode.
+pub(super) fn value_len(stored: &[u8]) -> usize {
+    stored.len().saturating_sub(OVERHEAD)
+}
+
 /// A view of what is stored under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record<'a> {
@@ -23,7 +31,7 @@ pub(super) struct Record<'a> {
 impl<'a> Record<'a> {
     /// As stored under this key.
     pub(super) fn encode(&self, key: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + 8 + 8 + self.value.len() + 4);
+        let mut bytes = Vec::with_capacity(OVERHEAD + self.value.len());
         bytes.push(FORMAT);
         bytes.extend(self.expires.to_be_bytes());
         bytes.extend(self.version.to_be_bytes());
@@ -98,6 +106,7 @@ mod tests {
             value: b"hello",
         };
         let bytes = record.encode(b"k");
+        assert_eq!(value_len(&bytes), 5);
         assert_eq!(Record::decode(b"k", &bytes), Some(record));
         assert_eq!(Record::decode(b"other", &bytes), None, "under another key");
         for at in 0..bytes.len() {

@@ -1,6 +1,6 @@
 //! One contract, run on every store: a table of named cases.
 
-use crate::{at, key, scoped};
+use crate::{at, key, quota, scoped};
 use bytes::Bytes;
 use std::{pin::Pin, sync::Arc, time::SystemTime};
 use tollgate_store::{
@@ -9,7 +9,7 @@ use tollgate_store::{
     session::{LIST_SCAN_MAX, MAX_VALUE_BYTES, SWEEP_MAX},
 };
 
-type Store = Arc<dyn SessionStore>;
+pub(crate) type Store = Arc<dyn SessionStore>;
 type Case = fn(Store) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 macro_rules! cases {
@@ -35,7 +35,12 @@ const CASES: &[(&str, Case)] = cases![
     sweeps_only_what_is_still_expired,
     lets_one_of_many_writers_win,
     adds_up_many_increments,
+    quotas,
 ];
+
+async fn quotas(store: Store) {
+    quota::hold(store).await;
+}
 
 async fn run(open: impl Fn() -> Store) {
     for (name, case) in CASES {

@@ -11,6 +11,7 @@ mod contract;
 mod crash;
 mod embedded;
 mod journal;
+mod quota;
 
 use std::time::{Duration, SystemTime};
 use tollgate_config::{DeploymentId, EndpointId, EnvId, TenantCtx, TenantId};
@@ -27,12 +28,15 @@ fn key(name: &str) -> Key {
 }
 
 fn scoped(env: &str, tenant: &str, deployment: &str, state: &str, bucket: &str, name: &str) -> Key {
-    let tenant = TenantCtx {
+    Key::worker(&who(env, tenant), &DeploymentId::new(deployment).unwrap(), state, bucket, name)
+}
+
+fn who(env: &str, tenant: &str) -> TenantCtx {
+    TenantCtx {
         tenant_id: TenantId::new(tenant).unwrap(),
         env_id: EnvId::new(env).unwrap(),
         team_id: None,
-    };
-    Key::worker(&tenant, &DeploymentId::new(deployment).unwrap(), state, bucket, name)
+    }
 }
 
 fn mark(n: u64) -> Mark {

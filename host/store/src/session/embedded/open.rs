@@ -1,7 +1,10 @@
 //! Opening the folder: the lock, the format, and what is done about a database that cannot be read.
 
 use super::{Counters, count, table::Database};
-use crate::{folder, session::StoreError};
+use crate::{
+    folder,
+    session::{StoreError, quota::Quotas},
+};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::ErrorKind,
@@ -24,6 +27,8 @@ const SEGMENT_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(super) struct Home {
     folder: PathBuf,
+    /// Of the deployments: they hold for whatever database lies here.
+    quotas: Arc<Quotas>,
     /// Held as long as it lives.
     _lock: File,
 }
@@ -40,6 +45,7 @@ enum Refusal {
 pub(super) fn open(folder: &Path, counters: &Arc<Counters>) -> Result<(Home, Database), StoreError> {
     let home = Home {
         folder: folder.to_owned(),
+        quotas: Arc::default(),
         _lock: lock(folder)?,
     };
     let database = match home.database(counters) {
@@ -67,6 +73,8 @@ impl Refusal {
 impl Home {
     /// Opens the database anew after it stopped. Moves nothing: a full disk must not cost what is on it.
     pub(super) fn reopen(&self, counters: &Arc<Counters>) -> Result<Database, StoreError> {
+        // The last writes of the one that stopped may have been done or not.
+        self.quotas.recount();
         self.database(counters).map_err(Refusal::into_error)
     }
 
@@ -120,6 +128,7 @@ impl Home {
             expiry,
             file,
             counters: Arc::clone(counters),
+            quotas: Arc::clone(&self.quotas),
         })
     }
 

@@ -11,9 +11,10 @@ use crate::{
     Key,
     clock::NEVER,
     session::{
-        Expect, Page, SWEEP_MAX, StoreError, Swept, Version, Versioned,
+        Expect, Page, SWEEP_MAX, StoreError, Swept, Usage, Version, Versioned,
         list::{Pager, start},
-        record::{Record, sum},
+        quota::Quotas,
+        record::{Record, sum, value_len},
     },
 };
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(super) struct Database {
     /// Sled's file, opened once more: fsync is of the inode, and sled offers none.
     pub(super) file: File,
     pub(super) counters: Arc<Counters>,
+    pub(super) quotas: Arc<Quotas>,
 }
 
 impl From<sled::Error> for StoreError {
@@ -49,6 +51,7 @@ impl Database {
         let stored = self.values.get(key.as_bytes())?;
         let current = self.decode(key.as_bytes(), stored.as_deref());
         expect.check(current.filter(|record| record.live(now)).as_ref())?;
+        self.reserve(key.as_bytes(), stored.as_deref(), value.len(), now)?;
         self.write(key.as_bytes(), current, value, expires)
     }
 
@@ -57,10 +60,12 @@ impl Database {
         let current = self.decode(key.as_bytes(), stored.as_deref());
         let live = current.filter(|record| record.live(now));
         let sum = sum(live.as_ref(), delta)?;
+        let text = sum.to_string();
+        self.reserve(key.as_bytes(), stored.as_deref(), text.len(), now)?;
         self.write(
             key.as_bytes(),
             current,
-            sum.to_string().as_bytes(),
+            text.as_bytes(),
             live.map_or(NEVER, |record| record.expires),
         )?;
         Ok(sum)
@@ -71,8 +76,9 @@ impl Database {
         let current = self.decode(key.as_bytes(), stored.as_deref());
         let live = current.filter(|record| record.live(now));
         expect.check(live.as_ref())?;
-        if stored.is_some() {
+        if let Some(stored) = &stored {
             self.values.remove(key.as_bytes())?;
+            self.quotas.give_back(key.as_bytes(), value_len(stored));
         }
         if let Some(record) = current {
             self.forget(record.expires, key.as_bytes())?;
@@ -108,6 +114,7 @@ impl Database {
                 && !self.decode(key, Some(&stored)).is_some_and(|record| record.live(now))
             {
                 self.values.remove(key)?;
+                self.quotas.give_back(key, value_len(&stored));
                 swept.removed += 1;
             }
             self.expiry.remove(entry)?;
@@ -120,7 +127,30 @@ impl Database {
         self.file.sync_data().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
+    /// Takes the room that a write needs from its deployment's quota.
+    fn reserve(&self, key: &[u8], stored: Option<&[u8]>, new: usize, now: u64) -> Result<(), StoreError> {
+        let count = |deployment: &[u8]| {
+            let mut usage = Usage::default();
+            for row in self.values.scan_prefix(deployment) {
+                let (key, stored) = row?;
+                usage.add(key.len(), value_len(&stored));
+            }
+            Ok(usage)
+        };
+        let reserved = self.quotas.take(key, stored.map(value_len), new, count);
+        if !matches!(reserved, Err(StoreError::Full { .. })) || self.sweep(now, SWEEP_MAX)?.removed == 0 {
+            return reserved;
+        }
+        let stored = self.values.get(key)?;
+        self.quotas.take(key, stored.as_deref().map(value_len), new, count)
+    }
+
     fn write(&self, key: &[u8], replaced: Option<Record<'_>>, value: &[u8], expires: u64) -> Result<Version, StoreError> {
+        // Else the room stays taken for what was not written, or not for what was.
+        self.write_row(key, replaced, value, expires).inspect_err(|_| self.quotas.recount())
+    }
+
+    fn write_row(&self, key: &[u8], replaced: Option<Record<'_>>, value: &[u8], expires: u64) -> Result<Version, StoreError> {
         let version = self.db.generate_id()?;
         if expires != NEVER {
             self.expiry.insert(entry(expires, key), &[])?;
