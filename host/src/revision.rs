@@ -6,6 +6,7 @@ use crate::{
     call,
     guest::Guest,
     lane::Lane,
+    settings,
 };
 use bytes::Bytes;
 use std::{
@@ -17,7 +18,7 @@ use std::{
     },
     time::Instant,
 };
-use tollgate_config::{DeploymentId, RevisionId, TenantCtx, manifest::Limits};
+use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
 use tollgate_store::SessionStore;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -38,7 +39,7 @@ pub struct RevisionSpec {
     /// What a call may use.
     pub limits: Limits,
     /// What `wasi:config/store` answers.
-    pub config: BTreeMap<String, String>,
+    pub config: BTreeMap<String, Setting>,
     /// What `tollgate:host/secrets` answers.
     pub secrets: Arc<Secrets>,
     /// Sends what its workers may send; `None`: nothing.
@@ -121,6 +122,7 @@ impl Revision {
         lane: Lane,
         store: Arc<dyn SessionStore>,
     ) -> Arc<Self> {
+        let config = settings::resolved(&spec);
         Arc::new(Self {
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
@@ -128,7 +130,7 @@ impl Revision {
             id: spec.revision,
             state_version: spec.state_version,
             limits: spec.limits,
-            config: spec.config,
+            config,
             secrets: spec.secrets,
             outbound: spec.outbound,
             prepared,
