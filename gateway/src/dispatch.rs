@@ -17,7 +17,7 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use std::fmt::Write as _;
-use tollgate_host::RequestBody;
+use tollgate_host::{RequestBody, Session};
 
 /// A revision, and why that one.
 pub(crate) struct Assignment {
@@ -86,13 +86,17 @@ pub(crate) fn request(
     headers.insert(name::TENANT, deployment.tenant_header.clone());
     headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
+    let mut session = None;
     let body = match admitted.entrant() {
         Entrant::Public(_) | Entrant::Authorized(_) => body,
         Entrant::Tick(tick) => {
             headers.insert(name::ENDPOINT, id_value(tick.timer().id.as_str()));
             headers.insert(name::PROVIDER, HeaderValue::from_static(timer::PROVIDER));
             headers.insert(name::ATTEMPT, HeaderValue::from_static("1"));
-            headers.insert(name::SESSION_KEY, visible(&tick.session_key(&tenant.tenant_id)));
+            let key = tick.session_key(&tenant.tenant_id);
+            headers.insert(name::SESSION_KEY, visible(&key));
+            let endpoint = tick.timer().id.clone();
+            session = Some(Session { endpoint, key });
             headers.insert(name::EVENT_ID, visible(tick.event_id()));
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let bytes = tick.activity(&tenant.tenant_id).map_err(no_json)?;
@@ -103,7 +107,12 @@ pub(crate) fn request(
             headers.insert(name::ENDPOINT, id_value(endpoint.id.as_str()));
             headers.insert(name::PROVIDER, HeaderValue::from_static(endpoint.provider.as_str()));
             headers.insert(name::ATTEMPT, HeaderValue::from_static("1"));
-            headers.insert(name::SESSION_KEY, visible(&delivery.session_key(&tenant.tenant_id)));
+            let key = delivery.session_key(&tenant.tenant_id);
+            headers.insert(name::SESSION_KEY, visible(&key));
+            session = Some(Session {
+                endpoint: endpoint.id.clone(),
+                key,
+            });
             if let Some(id) = delivery.event_id() {
                 headers.insert(name::EVENT_ID, visible(id));
             }
@@ -119,6 +128,9 @@ pub(crate) fn request(
     };
     let mut request = Request::new(body);
     (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+    if let Some(session) = session {
+        request.extensions_mut().insert(session);
+    }
     Ok(request)
 }
 

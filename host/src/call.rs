@@ -5,7 +5,7 @@
 //! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
 
 use crate::{
-    CallError, RequestBody, ResponseBody, Revision,
+    CallError, RequestBody, ResponseBody, Revision, Session,
     body::{Collected, DropEmpty, Incoming, Streaming, Whole},
     engine::TICK,
     guest::Guest,
@@ -197,7 +197,7 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
+fn start(revision: &Arc<Revision>, mut request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let limits = &revision.limits;
     let shared = Arc::new(Shared {
@@ -207,7 +207,8 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
     let pre = &revision.prepared.pre;
     let deadline = Instant::now() + limits.wall;
     let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
-    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit));
+    let session = request.extensions_mut().remove::<Session>();
+    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit, session));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
