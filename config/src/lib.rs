@@ -4,7 +4,7 @@
 //! path. It reads the one file that it is given and never asks for the time.
 //!
 //! In reading order: [`id`] (who is who), [`mod@unit`] (sizes, durations, basis points), [`mod@reference`] (where a secret lies),
-//! [`pattern`] (hosts, path prefixes, networks), [`schedule`] (when a timer ticks), [`manifest`] (what an operator declares), [`place`] and [`error`] (what is wrong, and where).
+//! [`pattern`] (hosts, path prefixes, networks), [`schedule`] (when a timer ticks), [`setting`] (what a worker reads as its configuration), [`manifest`] (what an operator declares), [`place`] and [`error`] (what is wrong, and where).
 #![forbid(unsafe_code)]
 
 pub mod error;
@@ -15,6 +15,7 @@ pub mod place;
 pub mod reference;
 mod report;
 pub mod schedule;
+pub mod setting;
 mod tree;
 pub mod unit;
 
@@ -24,4 +25,5 @@ pub use manifest::Environment;
 pub use place::Place;
 pub use reference::SecretRef;
 pub use schedule::Schedule;
+pub use setting::Setting;
 pub use unit::{BasisPoints, ByteSize};

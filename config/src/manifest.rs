@@ -26,7 +26,7 @@ pub use storage::{CACHE_NAME, JOURNAL_NAME, STORE_PATH};
 pub use timer::GRACE;
 
 use crate::{
-    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, TeamId, TenantId,
+    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, Setting, TeamId, TenantId,
     id::SecretName,
     pattern::{HostPattern, IpNet, OutboundRule, PathPrefix},
 };
@@ -525,7 +525,7 @@ pub struct Deployment {
     /// What a call may use.
     pub limits: Limits,
     /// What `wasi:config/store` answers.
-    pub config: BTreeMap<String, String>,
+    pub config: BTreeMap<String, Setting>,
     /// Where its workers may call out to; empty: nowhere.
     pub allow_outbound: Vec<OutboundRule>,
     /// Secrets that its workers may use, by the name that they say.

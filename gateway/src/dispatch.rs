@@ -13,7 +13,7 @@ use event::Event;
 use headers as name;
 use http::{HeaderValue, Request, Uri};
 use std::fmt::Write as _;
-use tollgate_host::RequestBody;
+use tollgate_host::{RequestBody, Session};
 
 /// A revision, and why that one.
 pub(crate) struct Assignment {
@@ -82,12 +82,18 @@ pub(crate) fn request(
     headers.insert(name::TENANT, deployment.tenant_header.clone());
     headers.insert(name::ENVIRONMENT, deployment.environment_header.clone());
     headers.insert(name::REVISION, assignment.revision.header.clone());
-    let body = match Event::of(admitted.entrant(), &tenant.tenant_id)? {
-        Some(event) => event.tell(&mut headers),
-        None => body,
+    let (session, body) = match Event::of(admitted.entrant(), &tenant.tenant_id)? {
+        Some(event) => {
+            let (session, body) = event.tell(&mut headers);
+            (Some(session), body)
+        }
+        None => (None, body),
     };
     let mut request = Request::new(body);
     (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) = (method, uri, headers);
+    if let Some(session) = session {
+        request.extensions_mut().insert(session);
+    }
     Ok(request)
 }
 

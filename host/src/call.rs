@@ -5,7 +5,7 @@
 //! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
 
 use crate::{
-    CallError, RequestBody, ResponseBody, Revision,
+    CallError, RequestBody, ResponseBody, Revision, Session,
     body::{Collected, DropEmpty, Incoming, Streaming, Whole},
     engine::TICK,
     guest::Guest,
@@ -205,8 +205,8 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
 }
 
 /// A store with all of its limits, for one call.
-fn store(revision: &Arc<Revision>, shared: &Arc<Shared>, exit: Exit) -> Store<Guest> {
-    let mut store = Store::new(revision.prepared.pre.engine(), Guest::new(Arc::clone(revision), exit));
+fn store(revision: &Arc<Revision>, shared: &Arc<Shared>, exit: Exit, session: Option<Session>) -> Store<Guest> {
+    let mut store = Store::new(revision.prepared.pre.engine(), Guest::new(Arc::clone(revision), exit, session));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
@@ -228,18 +228,19 @@ pub(crate) async fn instantiate(revision: &Arc<Revision>, places: Places) -> Out
     let _places = places;
     let shared = Shared::new(revision);
     let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
-    let mut store = store(revision, &shared, exit);
+    let mut store = store(revision, &shared, exit, None);
     let instance = revision.prepared.pre.instantiate_async(&mut store).await;
-    instance.map(drop).map_err(not_instantiated)
+    instance.map(drop).map_err(|error| not_instantiated(revision, error))
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
+fn start(revision: &Arc<Revision>, mut request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let shared = Shared::new(revision);
     let deadline = Instant::now() + revision.limits.wall;
     let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
-    let mut store = store(revision, &shared, exit);
+    let session = request.extensions_mut().remove::<Session>();
+    let mut store = store(revision, &shared, exit, session);
 
     let scheme = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,

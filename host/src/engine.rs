@@ -5,6 +5,7 @@ use crate::{
     admission::Gate,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     guest::{self, Guest},
+    imports,
     lane::Lane,
     quota::Rates,
     revision::Prepared,
@@ -258,7 +259,7 @@ impl Host {
             .0
             .linker
             .instantiate_pre(component)
-            .map_err(|error| LoadError::Link(format!("{error:#}")))?;
+            .map_err(|error| imports::unfit(component.component_type().imports(&self.0.engine).map(|(name, _)| name), &error))?;
         Ok(Prepared {
             pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
             memory: component

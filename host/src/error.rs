@@ -9,7 +9,10 @@ pub enum LoadError {
     /// The compiler died of it, or did not end.
     #[error("the component was not compiled within its limits: {0}")]
     Compiler(String),
-    /// It imports what this host does not give, or exports no `wasi:http/incoming-handler`.
+    /// It imports interfaces that this host does not give.
+    #[error("the component imports {}, which this host does not give; docs/workers.md lists what it does", .0.join(", "))]
+    Imports(Vec<String>),
+    /// It imports a known interface in another shape, or exports no `wasi:http/incoming-handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),
     /// It needs more than one place in the pool has.

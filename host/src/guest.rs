@@ -1,12 +1,12 @@
 //! A guest's side of a call: what its store holds and what its imports reach.
 
 use crate::{
-    Revision, keyvalue,
+    Revision, Session, greentic, keyvalue,
     limits::MemoryBudget,
     log,
     outgoing::Exit,
     quota::{Operations, Spent},
-    secrets, settings,
+    secrets, session, settings,
 };
 use std::{sync::Arc, time::Instant};
 use wasmtime::component::{Linker, ResourceTable};
@@ -26,15 +26,19 @@ pub(crate) struct Guest {
     pub(crate) revision: Arc<Revision>,
     pub(crate) memory: MemoryBudget,
     pub(crate) table: ResourceTable,
+    /// The conversation of this call, if it has one.
+    pub(crate) session: Option<Session>,
+    /// Where `greentic:telemetry` writes, from its first line on.
+    pub(crate) telemetry: Option<log::Lines>,
+    pub(crate) outgoing: Exit,
     /// Made when it is first asked for: most workers read no clock, draw no chance and print nothing.
     wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
-    outgoing: Exit,
     operations: Operations,
 }
 
 impl Guest {
-    pub(crate) fn new(revision: Arc<Revision>, outgoing: Exit) -> Self {
+    pub(crate) fn new(revision: Arc<Revision>, outgoing: Exit, session: Option<Session>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         let mut http = WasiHttpCtx::new();
@@ -44,9 +48,11 @@ impl Guest {
             memory: MemoryBudget::new(revision.limits.memory.as_usize()),
             revision,
             table,
+            session,
+            telemetry: None,
             wasi: None,
-            http,
             outgoing,
+            http,
         }
     }
 
@@ -94,7 +100,9 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     link_cli(linker)?;
     keyvalue::link(linker)?;
     settings::link(linker)?;
-    secrets::link(linker)
+    secrets::link(linker)?;
+    session::link(linker)?;
+    greentic::link(linker)
 }
 
 /// What the standard libraries of Rust, C and Go import whether they use it or not: an empty environment, no files, other randomness.

@@ -3,9 +3,8 @@
 //! A guest names a bucket and a key; where they lie (`env/tenant/deployment/state_version/bucket/key`) is the host's. There is one
 //! bucket, `default`.
 
-use crate::{Revision, guest::Guest, limit::Limit, quota::Spent};
-use bytes::Bytes;
-use std::{sync::Arc, time::SystemTime};
+use crate::{Revision, guest::Guest, kept, quota::Spent};
+use std::sync::Arc;
 use tollgate_store::{Expect, Key, StoreError};
 use wasmtime::component::{HasData, Linker, Resource, ResourceTableError};
 
@@ -52,11 +51,10 @@ impl From<ResourceTableError> for Error {
 
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        if let StoreError::Unavailable(reason) = &error {
-            tracing::error!(target: "store", reason, "the session store does not answer");
-            return other("the store is unavailable");
+        match error {
+            StoreError::Unavailable(_) => other("the store is unavailable"),
+            error => other(&error.to_string()),
         }
-        other(&error.to_string())
     }
 }
 
@@ -104,27 +102,17 @@ impl Scope {
     }
 
     async fn write(&self, key: &str, value: Vec<u8>) -> Answer<()> {
-        let key = self.key(key)?;
-        let written = self.0.store.put(&key, Bytes::from(value), Expect::Any, None, SystemTime::now());
-        written.await.map(drop).map_err(|error| self.counted(error).into())
-    }
-
-    /// Counts the deployment's quota where that is what stands in the way.
-    fn counted(&self, error: StoreError) -> StoreError {
-        if let Some(limit) = Limit::of_store(&error) {
-            self.0.counters.limits.add(limit);
-        }
-        error
+        kept::write(&self.0, &self.key(key)?, value, Expect::Any, None).await?;
+        Ok(())
     }
 
     async fn read(&self, key: &str) -> Answer<Option<Vec<u8>>> {
-        let found = self.0.store.get(&self.key(key)?, SystemTime::now()).await?;
+        let found = kept::read(&self.0, &self.key(key)?).await?;
         Ok(found.map(|found| found.value.into()))
     }
 
     async fn remove(&self, key: &str) -> Answer<()> {
-        self.0.store.remove(&self.key(key)?, Expect::Any, SystemTime::now()).await?;
-        Ok(())
+        Ok(kept::remove(&self.0, &self.key(key)?).await?)
     }
 }
 
@@ -180,11 +168,7 @@ impl store::HostBucket for &mut Guest {
                 Some(page.ok_or_else(|| other("the cursor is not of this bucket"))?)
             }
         };
-        let page = scope
-            .0
-            .store
-            .list(&scope.key("-")?, after.as_deref(), PAGE, SystemTime::now())
-            .await?;
+        let page = kept::list(&scope.0, &scope.key("-")?, after.as_deref(), PAGE).await?;
         let cursor = match page.next {
             None => None,
             Some(next) => {
@@ -206,8 +190,7 @@ impl atomics::Host for &mut Guest {
     async fn increment(&mut self, bucket: Resource<Bucket>, key: String, delta: u64) -> Answer<u64> {
         let scope = Scope::of(self, &bucket, 1)?;
         let delta = i64::try_from(delta).map_err(|_| other("the delta is over 2^63 - 1"))?;
-        let sum = scope.0.store.increment(&scope.key(&key)?, delta, SystemTime::now()).await;
-        let sum = sum.map_err(|error| scope.counted(error))?;
+        let sum = kept::increment(&scope.0, &scope.key(&key)?, delta).await?;
         u64::try_from(sum).map_err(|_| other("the counter is below zero"))
     }
 }

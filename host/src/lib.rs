@@ -7,7 +7,8 @@
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
-//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`] (bounded by [`quota`]), [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
+//! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (both by way of [`kept`], bounded by [`quota`]), [`settings`], [`secrets`],
+//! [`outgoing`], [`log`], [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
 
@@ -19,16 +20,21 @@ mod compile;
 mod compiler;
 mod engine;
 mod error;
+mod greentic;
 mod guest;
+mod imports;
+mod kept;
 mod keyvalue;
 mod lane;
 mod limit;
 mod limits;
 mod log;
 mod outgoing;
+mod own;
 mod quota;
 mod revision;
 mod secrets;
+mod session;
 mod settings;
 mod snapshot;
 mod warm_up;
@@ -43,6 +49,8 @@ pub use error::{CallError, LoadError};
 pub use limit::{Hits, Limit};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};
+pub use imports::{Grant, Import, imports};
 pub use secrets::Secrets;
+pub use session::{MAX_SESSION, SESSION_LIFE, Session};
 pub use snapshot::Refusal;
 pub use warm_up::{WarmUp, WarmUpRequest};

@@ -51,6 +51,16 @@ impl Output {
             used: Arc::default(),
         }
     }
+
+    /// A stream of it; all share one cap.
+    pub(crate) fn lines(&self) -> Lines {
+        Lines {
+            kind: self.kind,
+            revision: Arc::clone(&self.revision),
+            used: Arc::clone(&self.used),
+            line: Vec::new(),
+        }
+    }
 }
 
 impl IsTerminal for Output {
@@ -66,17 +76,12 @@ impl StdoutStream for Output {
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Lines {
-            kind: self.kind,
-            revision: Arc::clone(&self.revision),
-            used: Arc::clone(&self.used),
-            line: Vec::new(),
-        })
+        Box::new(self.lines())
     }
 }
 
 /// Splits what a guest writes into lines.
-struct Lines {
+pub(crate) struct Lines {
     kind: Kind,
     revision: Arc<Revision>,
     used: Arc<AtomicUsize>,
@@ -98,7 +103,7 @@ impl Lines {
 }
 
 /// Control bytes could forge a log line or drive a terminal.
-fn escaped(line: &[u8]) -> String {
+pub(crate) fn escaped(line: &[u8]) -> String {
     let mut text = String::with_capacity(line.len());
     for c in String::from_utf8_lossy(line).chars() {
         if c.is_control() && c != '\t' {
@@ -110,8 +115,9 @@ fn escaped(line: &[u8]) -> String {
     text
 }
 
-impl OutputStream for Lines {
-    fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+impl Lines {
+    /// Takes what fits under the cap; the rest is dropped and counted.
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         let used = self.used.fetch_add(bytes.len(), Ordering::Relaxed);
         let kept = bytes.len().min(MAX_BYTES.saturating_sub(used));
         let dropped = bytes.len() - kept;
@@ -134,6 +140,12 @@ impl OutputStream for Lines {
                 self.emit();
             }
         }
+    }
+}
+
+impl OutputStream for Lines {
+    fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
+        self.take(&bytes);
         Ok(())
     }
 

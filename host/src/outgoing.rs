@@ -198,6 +198,23 @@ impl Exit {
         });
         Self { outbound, origin }
     }
+
+    /// Hands a request to the judge of this revision.
+    ///
+    /// # Errors
+    /// `Denied` when there is none; what the judge says comes with the answer.
+    pub(crate) fn send(&mut self, request: http::Request<OutboundBody>, options: RequestOptions) -> Result<Sent, OutboundError> {
+        let outbound = self.outbound.as_ref().ok_or(OutboundError::Denied)?;
+        // Where nothing is granted, the origin is asked for by the first call out alone, to be refused.
+        let origin = self.origin.get_or_insert_with(|| origin(HeaderMap::new(), Instant::now()));
+        Ok(outbound.send(Outgoing {
+            request,
+            connect: options.connect_timeout,
+            first_byte: options.first_byte_timeout,
+            between_bytes: options.between_bytes_timeout,
+            origin: Arc::clone(origin),
+        }))
+    }
 }
 
 fn origin(headers: HeaderMap, deadline: Instant) -> Arc<Origin> {
@@ -217,20 +234,12 @@ impl WasiHttpHooks for Exit {
         options: Option<RequestOptions>,
         _: Sending,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Sending), Error>> + Send> {
-        let Some(outbound) = &self.outbound else {
-            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        // GHSA-f8mm-ggr3-89wh holds for a client's HTTP/2 as well.
+        let request = request.map(|body| DropEmpty(body).map_err(|_| OutboundError::RequestIncomplete).boxed_unsync());
+        let sent = match self.send(request, options.unwrap_or_default()) {
+            Ok(sent) => sent,
+            Err(error) => return Box::new(std::future::ready(Err(error.into()))),
         };
-        let options = options.unwrap_or_default();
-        // Where nothing is granted, the origin is asked for by the first call out alone, to be refused.
-        let origin = self.origin.get_or_insert_with(|| origin(HeaderMap::new(), Instant::now()));
-        let sent = outbound.send(Outgoing {
-            // GHSA-f8mm-ggr3-89wh holds for a client's HTTP/2 as well.
-            request: request.map(|body| DropEmpty(body).map_err(|_| OutboundError::RequestIncomplete).boxed_unsync()),
-            connect: options.connect_timeout,
-            first_byte: options.first_byte_timeout,
-            between_bytes: options.between_bytes_timeout,
-            origin: Arc::clone(origin),
-        });
         Box::new(async move {
             let answer = sent.await?;
             let nothing: Sending = Box::new(std::future::ready(Ok(())));

@@ -8,6 +8,7 @@ use crate::{
     lane::Lane,
     limit::{Hits, Limit},
     quota::Rate,
+    settings,
 };
 use bytes::Bytes;
 use std::{
@@ -19,7 +20,7 @@ use std::{
     },
     time::Instant,
 };
-use tollgate_config::{DeploymentId, RevisionId, TenantCtx, manifest::Limits};
+use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
 use tollgate_store::{SessionStore, Usage};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -40,7 +41,7 @@ pub struct RevisionSpec {
     /// What a call may use.
     pub limits: Limits,
     /// What `wasi:config/store` answers.
-    pub config: BTreeMap<String, String>,
+    pub config: BTreeMap<String, Setting>,
     /// What `tollgate:host/secrets` answers.
     pub secrets: Arc<Secrets>,
     /// Sends what its workers may send; `None`: nothing.
@@ -145,6 +146,7 @@ impl Revision {
         store: Arc<dyn SessionStore>,
         rate: Arc<Rate>,
     ) -> Arc<Self> {
+        let config = settings::resolved(&spec);
         Arc::new(Self {
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
@@ -152,7 +154,7 @@ impl Revision {
             id: spec.revision,
             state_version: spec.state_version,
             limits: spec.limits,
-            config: spec.config,
+            config,
             secrets: spec.secrets,
             outbound: spec.outbound,
             prepared,

@@ -1,6 +1,6 @@
 //! `tollgate:host/secrets`: what the deployment's `secrets` grant, and nothing of anyone else.
 
-use crate::{Revision, guest::Guest};
+use crate::{Revision, guest::Guest, own::secrets};
 use std::collections::BTreeMap;
 use tollgate_config::SecretName;
 use wasmtime::component::{HasData, Linker};
@@ -8,15 +8,6 @@ use zeroize::Zeroizing;
 
 /// A deployment's secrets, by the names that its worker says. Wiped when they are dropped; what a worker has read is gone with its memory.
 pub type Secrets = BTreeMap<SecretName, Zeroizing<Vec<u8>>>;
-
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "../wit/deps/tollgate-host",
-        world: "tollgate:host/imports",
-        imports: { default: trappable },
-    });
-}
-use bindings::tollgate::host::secrets;
 
 struct Granted;
 

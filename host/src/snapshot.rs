@@ -61,7 +61,7 @@ pub enum Refusal {
     /// It called out.
     #[error("the warm-up called out over HTTP")]
     CallOut,
-    /// It called an interface that is another one for each deployment: the store, the configuration, secrets.
+    /// It called an interface that is another one for each deployment or conversation: the store, a session, the configuration, secrets.
     #[error("the warm-up called {0}, which differs from call to call")]
     Import(String),
     /// It kept a stream, a field list or another handle, which no other instance has.
@@ -88,6 +88,7 @@ impl Refusal {
             Self::Clock => "clock",
             Self::CallOut => "call_out",
             Self::Import(name) if name.starts_with("wasi:keyvalue/") || name.starts_with("greentic:state/") => "store",
+            Self::Import(name) if name.starts_with("tollgate:host/session") => "session",
             Self::Import(name) if name.starts_with("wasi:config/") => "config",
             Self::Import(name) if name.contains("secrets") => "secrets",
             Self::Import(name) if name.contains(":http/") => "call_out",

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use tollgate_packs::SigningKey;
 
 /// Under `packs/samples`.
-const NAMES: [&str; 4] = ["echo", "hello", "hostile", "support"];
+const NAMES: [&str; 5] = ["echo", "hello", "hostile", "interfaces", "support"];
 
 /// Leaves `NAME.wasm`, `NAME.gtpack`, `dev.key` and `dev.pub` in `target/samples`.
 ///

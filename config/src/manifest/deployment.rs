@@ -13,6 +13,7 @@ use crate::{
     pattern::{HostPattern, OutboundRule, PathPrefix},
     reference,
     report::{At, hint, shown},
+    setting::{self, Setting},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -250,14 +251,24 @@ fn secrets(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<Secret
     secrets.into_iter().collect()
 }
 
-fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, String>> {
+fn config(fields: &Fields<'_>, context: &mut Context) -> Option<BTreeMap<String, Setting>> {
     let Some(value) = fields.get("config") else {
         return Some(BTreeMap::new());
     };
     let entries: Vec<_> = value
         .entries(SCALAR, context)?
         .into_iter()
-        .map(|(name, value)| Some((name.value.to_owned(), value.written(context)?)))
+        .map(|(name, value)| {
+            let text = value.written(context)?;
+            let setting = match Setting::parse(&text) {
+                Ok(setting) => setting,
+                Err(error) => {
+                    let help = format!("accepted: a text, or one of {}", setting::ACCEPTED);
+                    return value.refuse_with(format!("found {}: {error}", shown(&text)), help, context);
+                }
+            };
+            Some((name.value.to_owned(), setting))
+        })
         .collect();
     entries.into_iter().collect()
 }

@@ -228,7 +228,7 @@ const KEYS: &[Key] = &[
     key("deployments[]", "traffic", "a mapping from revision ids to basis points that sum to 10000", Words("all of it to the one revision"), "how much each revision gets; in this build one has all"),
     key("deployments[]", "limits", "a mapping of limits", Words("the limits' own"), "what one call may use"),
     key("deployments[]", "allow_outbound", "a list of `scheme://host[:port]`: `http` or `https`; an exact host, `*.suffix`, `*` (any name, never an address), an address or a network", Words("nowhere"), "where the worker may call out to"),
-    key("deployments[]", "config", "a mapping from keys to texts, numbers, `true` or `false`", Words("empty"), "what `wasi:config/store` answers, as text"),
+    key("deployments[]", "config", "a mapping from keys to texts, numbers, `true` or `false`", Words("empty"), "what `wasi:config/store` answers, as text; `runtime://tenant`, `runtime://environment`, `runtime://deployment` and `runtime://revision` stand for these ids"),
     key("deployments[]", "secrets", "a mapping from names to references (`env://NAME` or `file://PATH`)", Words("none"), "the secrets that the worker may use by name, as `secret://NAME` in a header field of a call out"),
 
     key("deployments[].routes[]", "host", HOST, Required, "within the tenant's hosts"),

@@ -1,9 +1,10 @@
 use crate::{EXAMPLE, HEAD, parse};
 use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 use tollgate_config::{
-    ByteSize, EnvId, Environment, SecretRef,
+    ByteSize, EnvId, Environment, SecretRef, Setting,
     manifest::{Access, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, StoreLimits, Tls},
     pattern::HostPattern,
+    setting::Fact,
 };
 
 #[test]
@@ -59,7 +60,7 @@ fn the_documents_example_means_what_it_says() {
     assert_eq!(deployment.revisions[0].pack, Path::new("conf/packs/support.gtpack"));
     assert_eq!(deployment.traffic[&deployment.revisions[0].id].get(), 10_000);
     assert_eq!(deployment.limits, Limits::default());
-    assert_eq!(deployment.config["region"], "eu");
+    assert_eq!(deployment.config["region"], Setting::Text("eu".to_owned()));
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn providers_that_publish_their_keys_need_no_secrets() {
 #[test]
 fn scalars_are_kept_as_they_are_written() {
     let text = format!(
-        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: github, path: /, deployment: d, secrets: {{ signing: env://S }},\n  options: {{ a: true, b: 7, c: \"7\", d: 007, e: 1.50, f: yes, g: \"\" }} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}], config: {{ a: true, b: 007, c: \"x: 1\", d: 1.50 }} }}]"
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\nendpoints: [{{ id: e, tenant: a, provider: github, path: /, deployment: d, secrets: {{ signing: env://S }},\n  options: {{ a: true, b: 7, c: \"7\", d: 007, e: 1.50, f: yes, g: \"\" }} }}]\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: p }}], config: {{ a: true, b: 007, c: \"x: 1\", d: 1.50, e: runtime://tenant }} }}]"
     );
     let environment = parse(&text).unwrap();
     let options: Vec<_> = environment.endpoints[0]
@@ -169,8 +170,9 @@ fn scalars_are_kept_as_they_are_written() {
         ),
         (6, 26)
     );
-    let config: Vec<_> = environment.deployments[0].config.values().map(String::as_str).collect();
-    assert_eq!(config, ["true", "007", "x: 1", "1.50"]);
+    let config: Vec<_> = environment.deployments[0].config.values().map(Setting::to_string).collect();
+    assert_eq!(config, ["true", "007", "x: 1", "1.50", "runtime://tenant"]);
+    assert_eq!(environment.deployments[0].config["e"], Setting::Runtime(Fact::Tenant));
 }
 
 #[test]

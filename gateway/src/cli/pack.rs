@@ -11,9 +11,9 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
-use tollgate_host::{Compiler, Job};
+use tollgate_host::{Compiler, Grant, Job};
 use tollgate_packs::{
-    Digest, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign,
+    Digest, OpenError, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign, warm_up::Request,
 };
 
 /// A pack's mode, less the umask: it is no secret.
@@ -238,8 +238,11 @@ fn show(file: &Path) -> Result<Outcome, Failure> {
             .iter()
             .map(|component| format!("component {} {} {}", component.id, component.version, component.world)),
     );
+    let worker = worker(&bytes);
+    let imports = worker.as_ref().map_or_else(|_| Vec::new(), |(component, _)| imported(component));
+    lines.extend(imports.iter().map(Imported::line));
     lines.extend(found.files.iter().map(|file| format!("{:>10}  {}", file.size, file.path)));
-    let snapshot = snapshot(&bytes);
+    let snapshot = snapshot(worker);
     lines.push(match &snapshot {
         Snapshot { state: "taken", .. } => "a snapshot of the worker can be taken".to_owned(),
         Snapshot { why, .. } => format!("no snapshot of the worker: {}", why.as_deref().unwrap_or_default()),
@@ -247,9 +250,42 @@ fn show(file: &Path) -> Result<Outcome, Failure> {
     let internal = |error: serde_json::Error| Failure::new("internal", error.to_string());
     let mut told = serde_json::to_value(&found).map_err(internal)?;
     if let Some(told) = told.as_object_mut() {
+        told.insert("imports".to_owned(), serde_json::to_value(&imports).map_err(internal)?);
         told.insert("snapshot".to_owned(), serde_json::to_value(&snapshot).map_err(internal)?);
     }
     Outcome::new(&told, lines.join("\n"))
+}
+
+/// An interface that the worker imports.
+#[derive(Serialize)]
+struct Imported {
+    interface: String,
+    /// Whether a gateway of this build gives it; a worker that imports another one does not load.
+    given: bool,
+    /// The deployment's key that has to grant it.
+    granted_by: Option<&'static str>,
+}
+
+impl Imported {
+    fn line(&self) -> String {
+        let Self { interface, given, granted_by } = self;
+        match granted_by {
+            _ if !given => format!("imports {interface}, which no gateway of this build gives: it does not load"),
+            Some(key) => format!("imports {interface}, which the deployment grants by `{key}`"),
+            None => format!("imports {interface}"),
+        }
+    }
+}
+
+/// What is imported; nothing of bytes that are no component, whose trouble the snapshot tells.
+fn imported(component: &[u8]) -> Vec<Imported> {
+    let imports = tollgate_host::imports(component).unwrap_or_default();
+    let told = imports.into_iter().map(|import| Imported {
+        given: import.grant.is_some(),
+        granted_by: import.grant.and_then(Grant::key),
+        interface: import.interface,
+    });
+    told.collect()
 }
 
 /// Whether the gateway would begin each call at a snapshot of the worker.
@@ -260,12 +296,12 @@ struct Snapshot {
 }
 
 /// Tries it: compiles the worker and runs its warm-up, both in a process of their own and in a sandbox, as the gateway does.
-fn snapshot(pack: &Bytes) -> Snapshot {
+fn snapshot(worker: Result<(Bytes, Option<Vec<Request>>), OpenError>) -> Snapshot {
     let refused = |code, why: String| Snapshot {
         state: code,
         why: Some(why),
     };
-    let (component, warm_up) = match worker(pack) {
+    let (component, warm_up) = match worker {
         Ok(worker) => worker,
         Err(error) => return refused("unknown", error.to_string()),
     };

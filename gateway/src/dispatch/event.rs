@@ -9,7 +9,7 @@ use http::{
 };
 use http_body_util::{BodyExt, Full};
 use tollgate_config::{EndpointId, TenantId};
-use tollgate_host::{CallError, RequestBody};
+use tollgate_host::{CallError, RequestBody, Session};
 
 /// What is told of it.
 pub(super) struct Event<'a> {
@@ -57,8 +57,8 @@ impl<'a> Event<'a> {
         }))
     }
 
-    /// Puts it into the gateway's headers; what is left is the body.
-    pub(super) fn tell(self, headers: &mut HeaderMap) -> RequestBody {
+    /// Puts it into the gateway's headers; what is left is its conversation and the body.
+    pub(super) fn tell(self, headers: &mut HeaderMap) -> (Session, RequestBody) {
         headers.insert(name::ENDPOINT, id_value(self.endpoint.as_str()));
         headers.insert(name::PROVIDER, HeaderValue::from_static(self.provider));
         headers.insert(name::ATTEMPT, HeaderValue::from_static("1"));
@@ -74,7 +74,11 @@ impl<'a> Event<'a> {
             Told::Raw(bytes) => bytes,
         };
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+        let session = Session {
+            endpoint: self.endpoint.clone(),
+            key: self.session_key,
+        };
+        (session, Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a value lies: scoped by environment, tenant and deployment before anything that a caller or a guest names.
 
 use std::fmt;
-use tollgate_config::{DeploymentId, TenantCtx};
+use tollgate_config::{DeploymentId, EndpointId, TenantCtx};
 
 /// The longest key that a store takes, as stored and in bytes: five ids and buckets of 64 bytes leave room for a session key
 /// of four long provider ids, and a page of sled's tree still holds sixteen of them.
@@ -28,6 +28,13 @@ impl Key {
     /// What all keys of a deployment start with, whatever wrote them, and no other key does.
     pub(crate) fn deployment(tenant: &TenantCtx, deployment: &DeploymentId) -> Self {
         Self::of(&[tenant.env_id.as_str(), tenant.tenant_id.as_str(), deployment.as_str(), ""])
+    }
+
+    /// A conversation's state: `env/tenant/deployment/state_version/@endpoint/session key`. The `@` keeps an endpoint apart from a
+    /// bucket of the same name; no id begins with one.
+    pub fn session(tenant: &TenantCtx, deployment: &DeploymentId, state_version: &str, endpoint: &EndpointId, key: &str) -> Self {
+        let endpoint = format!("@{endpoint}");
+        Self::worker(tenant, deployment, state_version, &endpoint, key)
     }
 
     /// As stored.
@@ -146,6 +153,15 @@ mod tests {
         assert_eq!(deployment(key("support", "a/b").as_bytes()), scope.as_bytes());
         assert_ne!(deployment(key("support2", "a").as_bytes()), scope.as_bytes());
         assert_eq!(deployment(b"a/b"), b"a/b");
+    }
+
+    #[test]
+    fn a_session_key_lies_where_no_worker_writes() {
+        let deployment = DeploymentId::new("support").unwrap();
+        let endpoint = EndpointId::new("default").unwrap();
+        let session = Key::session(&tenant(None), &deployment, "r1", &endpoint, "acme:slack:C%2F1:U1");
+        assert_eq!(session.to_string(), "prod/acme/support/r1/@default/acme:slack:C%252F1:U1");
+        assert_ne!(session, Key::worker(&tenant(None), &deployment, "r1", "default", "acme:slack:C%2F1:U1"));
     }
 
     proptest! {
