@@ -3,11 +3,11 @@
 //! It takes `{component bytes, limits, who}` and knows nothing of where packs come from. The caller says who calls; a guest
 //! can name neither a tenant nor a deployment. There is no instance reuse: every request gets memory that no other has seen.
 //!
-//! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
+//! In reading order: [`engine`] (the engines with their settings and pools, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
-//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
+//! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`secrets`], [`outgoing`], [`sockets`] (which deny), [`log`]. [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod revision;
 mod secrets;
 mod settings;
 mod snapshot;
+mod sockets;
 mod warm_up;
 mod wire;
 
@@ -36,7 +37,7 @@ pub use body::{BodyError, RequestBody, ResponseBody};
 pub use cache::{CacheConfig, CacheCounters, CacheError};
 pub use compile::{Compiled, Job};
 pub use compiler::{ChildLimits, Compiler, serve_child};
-pub use engine::{Host, HostConfig, HostError, PoolUse};
+pub use engine::{Host, HostConfig, HostError, PoolUse, Profile};
 pub use error::{CallError, LoadError};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};

@@ -232,12 +232,15 @@ fn show(file: &Path) -> Result<Outcome, Failure> {
             Some(claim) => format!("has a signature with key {} of another pack", claim.key_id),
         },
     ];
-    lines.extend(
-        manifest
-            .components
-            .iter()
-            .map(|component| format!("component {} {} {}", component.id, component.version, component.world)),
-    );
+    lines.extend(manifest.components.iter().map(|component| {
+        format!(
+            "component {} {} {}, engine {}",
+            component.id,
+            component.version,
+            component.world,
+            component.engine.name()
+        )
+    }));
     lines.extend(found.files.iter().map(|file| format!("{:>10}  {}", file.size, file.path)));
     let snapshot = snapshot(&bytes);
     lines.push(match &snapshot {
@@ -265,13 +268,14 @@ fn snapshot(pack: &Bytes) -> Snapshot {
         state: code,
         why: Some(why),
     };
-    let (component, warm_up) = match worker(pack) {
+    let worker = match worker(pack) {
         Ok(worker) => worker,
         Err(error) => return refused("unknown", error.to_string()),
     };
     let job = Job {
-        component,
-        warm_up: load::warm_up(warm_up),
+        component: worker.component,
+        engine: load::engine(worker.engine),
+        warm_up: load::warm_up(worker.warm_up),
     };
     match Compiler::this_program().run(&job) {
         Ok(compiled) => match compiled.snapshot {
