@@ -1,8 +1,6 @@
 //! What a fresh instance costs, and a whole call in one.
 //!
 //! Criterion gives the means; the quantiles, which decide how long the unlucky caller waits, are taken call by call and printed after them.
-#![expect(missing_docs, reason = "made by macros")]
-
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{
     hint::black_box,

@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Empty};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tokio::runtime::{Builder, Runtime};
 use tollgate_config::{DeploymentId, EnvId, RevisionId, TenantCtx, TenantId, manifest::Limits};
-use tollgate_host::{Host, HostConfig, Revision, RevisionSpec, WarmUp};
+use tollgate_host::{Host, HostConfig, Profile, Revision, RevisionSpec, WarmUp};
 use tollgate_store::MemoryStore;
 
 /// Places of the pool: enough for one caller, and few enough that valgrind can give them their address space.
@@ -38,6 +38,7 @@ impl Worker {
             revision: RevisionId::new("r1").expect("an id"),
             state_version: "r1".to_owned(),
             component: component.into(),
+            engine: Profile::Default,
             warm_up: if snapshot { WarmUp::default() } else { WarmUp::none() },
             limits: Limits::default(),
             config: BTreeMap::new(),

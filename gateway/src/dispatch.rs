@@ -13,7 +13,7 @@ use event::Event;
 use headers as name;
 use http::{HeaderValue, Request, Uri};
 use std::fmt::Write as _;
-use tollgate_host::{RequestBody, Session};
+use tollgate_host::RequestBody;
 
 /// A revision, and why that one.
 pub(crate) struct Assignment {

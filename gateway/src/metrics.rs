@@ -369,6 +369,15 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(Box::new(gauge))?;
     }
+    let engines = IntGaugeVec::new(
+        Opts::new("tollgate_engine_instances", "Instances in use, by the engine that runs them."),
+        &["engine"],
+    )?;
+    registry.register(Box::new(engines.clone()))?;
+    for (engine, pool) in gate.host.pools() {
+        let gauge = engines.get_metric_with_label_values(&[engine.name()])?;
+        gauge.set(i64::try_from(pool.instances).unwrap_or(i64::MAX));
+    }
     let ages = IntGaugeVec::new(
         Opts::new("tollgate_keys_age_seconds", "Since an issuer's keys were fetched."),
         &["url"],

@@ -253,7 +253,7 @@ mod tests {
         disk::{FOLDER_MODE, KEY, KEY_MODE},
         *,
     };
-    use crate::WarmUp;
+    use crate::{Profile, WarmUp};
     use bytes::Bytes;
     use std::os::unix::fs::MetadataExt;
 
@@ -264,12 +264,13 @@ mod tests {
             max_bytes,
             ..CacheConfig::new(folder.to_owned())
         };
-        Cache::open(config, &Engine::new(&crate::engine::features()).unwrap()).unwrap()
+        Cache::open(config, &Engine::new(&Profile::Default.features()).unwrap()).unwrap()
     }
 
     fn job(component: &'static [u8]) -> Job {
         Job {
             component: Bytes::from_static(component),
+            engine: Profile::Default,
             warm_up: WarmUp::none(),
         }
     }
@@ -298,6 +299,11 @@ mod tests {
             ..job(b"a")
         };
         assert_ne!(next.name(&warm), name, "another warm-up is another entry");
+        let large = Job {
+            engine: Profile::Large,
+            ..job(b"a")
+        };
+        assert_ne!(next.name(&large), name, "another engine is another entry");
         assert_eq!(cache.counters.misses.load(Ordering::Relaxed), 1);
         assert_eq!(next.counters.hits.load(Ordering::Relaxed), 1);
     }
@@ -375,7 +381,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("cache");
         drop(open(&path, 1));
-        let engine = Engine::new(&crate::engine::features()).unwrap();
+        let engine = Engine::new(&Profile::Default.features()).unwrap();
         let mode = |file: &Path| fs::metadata(file).unwrap().mode() & 0o777;
         assert_eq!((mode(&path), mode(&path.join(KEY))), (FOLDER_MODE, KEY_MODE));
         for (file, mode) in [(path.join(KEY), 0o644), (path.clone(), 0o777), (path.join(ENTRIES), 0o720)] {

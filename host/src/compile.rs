@@ -1,7 +1,7 @@
 //! From a component to machine code. The component is not trusted: this may take all memory and time that it is given, so the gateway runs it
 //! in a process of its own ([`crate::compiler`]).
 
-use crate::{LoadError, Refusal, WarmUp, engine, snapshot};
+use crate::{LoadError, Profile, Refusal, WarmUp, snapshot};
 use bytes::Bytes;
 use wasmtime::{Engine, component::Component};
 
@@ -10,6 +10,8 @@ use wasmtime::{Engine, component::Component};
 pub struct Job {
     /// A component.
     pub component: Bytes,
+    /// The engine that it is for.
+    pub engine: Profile,
     /// What it is asked before it is snapshot.
     pub warm_up: WarmUp,
 }
@@ -24,7 +26,7 @@ pub struct Compiled {
 }
 
 impl Job {
-    /// Names it: the same bytes with the same warm-up have the same digest.
+    /// Names it: the same bytes for the same engine with the same warm-up have the same digest.
     pub(crate) fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         self.words(&mut |word| {
@@ -39,9 +41,9 @@ impl Job {
     /// # Errors
     /// When it is no component that can run here.
     pub fn run(&self) -> Result<Compiled, LoadError> {
-        let snapshot = self.apart(|| snapshot::take(&self.component, &self.warm_up));
+        let snapshot = self.apart(|| snapshot::take(&self.component, self.engine, &self.warm_up));
         let snapshot = snapshot.unwrap_or_else(|| Err(Refusal::Form("taking it panicked".to_owned())));
-        let engine = Engine::new(&engine::features()).map_err(refused)?;
+        let engine = Engine::new(&self.engine.features()).map_err(refused)?;
         let snapshot = match snapshot {
             Ok(bytes) => match engine.precompile_component(&bytes) {
                 Ok(code) => return Ok(Compiled { snapshot: Ok(()), code }),

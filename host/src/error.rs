@@ -10,8 +10,13 @@ pub enum LoadError {
     #[error("the component was not compiled within its limits: {0}")]
     Compiler(String),
     /// It imports interfaces that this host does not give.
-    #[error("the component imports {}, which this host does not give; docs/workers.md lists what it does", .0.join(", "))]
-    Imports(Vec<String>),
+    #[error("the component imports {}, which this host does not give; docs/workers.md lists what it does{advice}", .unknown.join(", "))]
+    Imports {
+        /// Which.
+        unknown: Vec<String>,
+        /// What to do, where something can be done.
+        advice: &'static str,
+    },
     /// It imports a known interface in another shape, or exports no `wasi:http/incoming-handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),

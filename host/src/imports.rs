@@ -1,6 +1,6 @@
 //! What a component imports, and what of it this host gives.
 
-use crate::LoadError;
+use crate::{LoadError, engine::Profile, sockets};
 use wasmparser::{ComponentTypeRef, Parser, Payload};
 
 /// Interfaces that are told of one component; one that asks for more has other troubles.
@@ -62,7 +62,10 @@ const GIVEN: [(&str, Grant); 30] = [
     ("wasi:random/random@0.2.", Grant::None),
 ];
 
-fn given(interface: &str) -> Option<Grant> {
+fn given(interface: &str, engine: Profile) -> Option<Grant> {
+    if engine == Profile::Large && interface.starts_with(sockets::PACKAGE) {
+        return Some(Grant::None);
+    }
     let mut known = GIVEN.iter();
     known.find(|(name, _)| interface.starts_with(name)).map(|(_, grant)| *grant)
 }
@@ -76,11 +79,11 @@ pub struct Import {
     pub grant: Option<Grant>,
 }
 
-/// Names what a component imports, in its own order, without compiling it. The bytes are not trusted.
+/// Names what a component for this engine imports, in its own order, without compiling it. The bytes are not trusted.
 ///
 /// # Errors
 /// When they are no component.
-pub fn imports(component: &[u8]) -> Result<Vec<Import>, LoadError> {
+pub fn imports(component: &[u8], engine: Profile) -> Result<Vec<Import>, LoadError> {
     let broken = |error: wasmparser::BinaryReaderError| LoadError::Compile(error.to_string());
     if !Parser::is_component(component) {
         return Err(LoadError::Compile("this is no component".to_owned()));
@@ -97,7 +100,7 @@ pub fn imports(component: &[u8]) -> Result<Vec<Import>, LoadError> {
                     let import = import.map_err(broken)?;
                     if let ComponentTypeRef::Instance(_) = import.ty {
                         let interface = import.name.name.to_owned();
-                        let grant = given(&interface);
+                        let grant = given(&interface, engine);
                         found.push(Import { interface, grant });
                     }
                 }
@@ -108,13 +111,16 @@ pub fn imports(component: &[u8]) -> Result<Vec<Import>, LoadError> {
     Ok(found)
 }
 
-/// Why a component with these imports cannot be linked: by name what is not given, else what wasmtime says.
-pub(crate) fn unfit<'a>(imports: impl Iterator<Item = &'a str>, error: &wasmtime::Error) -> LoadError {
-    let unknown = imports.filter(|name| given(name).is_none());
+/// Why a component with these imports cannot be linked on this engine: by name what is not given, else what wasmtime says; and what to do.
+pub(crate) fn unfit<'a>(imports: impl Iterator<Item = &'a str>, engine: Profile, error: &wasmtime::Error) -> LoadError {
+    let unknown = imports.filter(|name| given(name, engine).is_none());
     let unknown: Vec<_> = unknown.take(MAX_TOLD).map(|name| format!("`{name}`")).collect();
     if unknown.is_empty() {
-        LoadError::Link(format!("{error:#}"))
+        LoadError::Link(format!("{error:#}{}", engine.advice()))
     } else {
-        LoadError::Imports(unknown)
+        LoadError::Imports {
+            unknown,
+            advice: engine.advice(),
+        }
     }
 }

@@ -3,12 +3,12 @@
 //! It takes `{component bytes, limits, who}` and knows nothing of where packs come from. The caller says who calls; a guest
 //! can name neither a tenant nor a deployment. There is no instance reuse: every request gets memory that no other has seen.
 //!
-//! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
+//! In reading order: [`engine`] (the engines with their settings and pools, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (both by way of [`kept`], bounded by [`quota`]), [`settings`], [`secrets`],
-//! [`outgoing`], [`log`], [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
+//! [`outgoing`], [`sockets`] (which deny), [`log`], [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
 
@@ -37,6 +37,7 @@ mod secrets;
 mod session;
 mod settings;
 mod snapshot;
+mod sockets;
 mod warm_up;
 mod wire;
 
@@ -44,12 +45,12 @@ pub use body::{BodyError, RequestBody, ResponseBody};
 pub use cache::{CacheConfig, CacheCounters, CacheError};
 pub use compile::{Compiled, Job};
 pub use compiler::{ChildLimits, Compiler, serve_child};
-pub use engine::{Host, HostConfig, HostError, PoolUse};
+pub use engine::{Host, HostConfig, HostError, PoolUse, Profile};
 pub use error::{CallError, LoadError};
+pub use imports::{Grant, Import, imports};
 pub use limit::{Hits, Limit};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};
-pub use imports::{Grant, Import, imports};
 pub use secrets::Secrets;
 pub use session::{MAX_SESSION, SESSION_LIFE, Session};
 pub use snapshot::Refusal;

@@ -1,7 +1,7 @@
 //! A loaded revision: what is called, with what it has counted.
 
 use crate::{
-    CallError, Outbound, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
+    CallError, Outbound, Profile, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
     admission::{Gate, Place},
     call,
     guest::Guest,
@@ -36,6 +36,8 @@ pub struct RevisionSpec {
     pub state_version: String,
     /// A component, verified by the caller.
     pub component: Bytes,
+    /// The engine that runs it.
+    pub engine: Profile,
     /// What it is asked before it is snapshot.
     pub warm_up: WarmUp,
     /// What a call may use.

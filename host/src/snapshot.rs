@@ -10,7 +10,7 @@ mod reading;
 mod witness;
 
 use crate::{
-    engine,
+    Profile, engine,
     limits::thread_cpu,
     warm_up::{WarmUp, WarmUpRequest},
 };
@@ -34,8 +34,8 @@ use witness::Witness;
 const CPU: Duration = Duration::from_secs(3);
 /// Wall time of a whole warm-up: its CPU time on a machine that is busy serving.
 const WALL: Duration = Duration::from_secs(30);
-/// Memories and tables of a warm-up together: a deployment's default, and one page for reading each memory.
-const MEMORY: usize = (64 << 20) + (4 << 16);
+/// Memory for reading the memories of a worker, beside what its engine gives to its warm-up: one page for each.
+const READING: usize = 4 << 16;
 /// Bytes that one call of a host function may make the host copy.
 const HOSTCALL_FUEL: usize = 4 << 20;
 /// Resources of the component model that a warm-up may hold.
@@ -113,7 +113,7 @@ impl Refusal {
 ///
 /// # Errors
 /// Why the component has to run as it is.
-pub(crate) fn take(component: &[u8], warm_up: &WarmUp) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn take(component: &[u8], engine: Profile, warm_up: &WarmUp) -> Result<Vec<u8>, Refusal> {
     if warm_up.0.is_empty() {
         return Err(Refusal::NoWarmUp);
     }
@@ -126,7 +126,8 @@ pub(crate) fn take(component: &[u8], warm_up: &WarmUp) -> Result<Vec<u8>, Refusa
         wizer
     };
     let (context, instrumented) = wizer.instrument_component(component).map_err(form)?;
-    let engine = Engine::new(&settings()).map_err(form)?;
+    let memory = engine.warm_up_memory() + READING;
+    let engine = Engine::new(&settings(engine)).map_err(form)?;
     engine::tick(&engine).map_err(|error| Refusal::Failed(error.to_string()))?;
     let component = Component::from_binary(&engine, &instrumented).map_err(form)?;
     let linked = witness::link(&engine, &component).and_then(|linker| linker.instantiate_pre(&component));
@@ -135,7 +136,7 @@ pub(crate) fn take(component: &[u8], warm_up: &WarmUp) -> Result<Vec<u8>, Refusa
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let runtime = runtime.map_err(|error| Refusal::Failed(error.to_string()))?;
     runtime.block_on(async {
-        let mut store = store(&engine);
+        let mut store = store(&engine, memory);
         let warm = timeout(WALL, warm(&mut store, &pre, warm_up));
         let instance = warm
             .await
@@ -148,7 +149,7 @@ pub(crate) fn take(component: &[u8], warm_up: &WarmUp) -> Result<Vec<u8>, Refusa
             return Err(Refusal::Handles);
         }
         // What the worker may have the host copy has been spent or not; its whole memory is read now.
-        store.set_hostcall_fuel(MEMORY);
+        store.set_hostcall_fuel(memory);
         let mut reading = Reading::new(&mut store, instance);
         let snapshot = wizer.snapshot_component(&context, &mut reading).await;
         reading.finish().map_err(failed)?;
@@ -157,16 +158,16 @@ pub(crate) fn take(component: &[u8], warm_up: &WarmUp) -> Result<Vec<u8>, Refusa
 }
 
 /// The same WebAssembly as for serving, compiled quickly instead of well.
-fn settings() -> Config {
-    let mut config = engine::features();
+fn settings(engine: Profile) -> Config {
+    let mut config = engine.features();
     config.cranelift_opt_level(OptLevel::None);
     // One instance is made of it: an image of its memory, which would be a file, gains nothing.
     config.memory_init_cow(false);
     config
 }
 
-fn store(engine: &Engine) -> Store<Witness> {
-    let mut store = Store::new(engine, Witness::new(MEMORY));
+fn store(engine: &Engine, memory: usize) -> Store<Witness> {
+    let mut store = Store::new(engine, Witness::new(memory));
     store.limiter(|witness| &mut witness.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);

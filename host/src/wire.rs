@@ -1,6 +1,6 @@
 //! How a job and what came of it go through a pipe or into a file: words, each with its length before it.
 
-use crate::{Compiled, Job, LoadError, Refusal, WarmUp, WarmUpRequest};
+use crate::{Compiled, Job, LoadError, Profile, Refusal, WarmUp, WarmUpRequest};
 use bytes::Bytes;
 
 /// Bytes of a length.
@@ -42,6 +42,7 @@ impl Job {
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut words = Words(bytes);
         let component = Bytes::copy_from_slice(words.next()?);
+        let engine = Profile::named(&words.text()?).ok_or(Malformed)?;
         let mut requests = Vec::new();
         while !words.0.is_empty() {
             let (method, path, body) = (words.text()?, words.text()?, words.text()?);
@@ -62,13 +63,15 @@ impl Job {
         }
         Ok(Self {
             component,
+            engine,
             warm_up: WarmUp(requests),
         })
     }
 
-    /// All of it, as a list of words: the component, then for each request its parts and its fields.
+    /// All of it, as a list of words: the component, the engine, then for each request its parts and its fields.
     pub(crate) fn words<'a>(&'a self, word: &mut impl FnMut(&'a [u8])) {
         word(&self.component);
+        word(self.engine.name().as_bytes());
         for request in &self.warm_up.0 {
             word(request.method.as_bytes());
             word(request.path.as_bytes());
@@ -165,6 +168,7 @@ mod tests {
         };
         Job {
             component: Bytes::from_static(b"component"),
+            engine: Profile::Large,
             warm_up: WarmUp(vec![request, WarmUp::default().0.remove(0)]),
         }
     }
@@ -178,8 +182,8 @@ mod tests {
                 ..job()
             },
         ] {
-            let read = Job::read(&job.write()).map(|read| (read.component, read.warm_up));
-            assert_eq!(read, Ok((job.component, job.warm_up)));
+            let read = Job::read(&job.write()).map(|read| (read.component, read.engine, read.warm_up));
+            assert_eq!(read, Ok((job.component, job.engine, job.warm_up)));
         }
     }
 

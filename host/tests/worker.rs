@@ -5,6 +5,8 @@
 
 #[path = "worker/cache.rs"]
 mod cache;
+#[path = "worker/engines.rs"]
+mod engines;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 
@@ -17,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tollgate_config::{ByteSize, DeploymentId, EnvId, RevisionId, TenantCtx, TenantId, manifest::Limits};
-use tollgate_host::{BodyError, CallError, Host, HostConfig, LoadError, RequestBody, Revision, RevisionSpec, WarmUp};
+use tollgate_host::{BodyError, CallError, Host, HostConfig, LoadError, Profile, RequestBody, Revision, RevisionSpec, WarmUp};
 use tollgate_store::MemoryStore;
 
 fn sample(name: &str) -> Bytes {
@@ -60,6 +62,7 @@ fn spec(name: &str, tenant: &str, limits: Limits) -> RevisionSpec {
         revision: RevisionId::new("r1").unwrap(),
         state_version: "r1".to_owned(),
         component: sample(name),
+        engine: Profile::Default,
         warm_up: WarmUp::default(),
         limits,
         config: BTreeMap::new(),

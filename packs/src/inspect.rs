@@ -2,6 +2,7 @@
 
 use crate::{
     contents::Contents,
+    engine::Engine,
     manifest::Manifest,
     open::{Digest, OpenError},
     sbom::File,
@@ -59,16 +60,31 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, OpenError> {
     })
 }
 
-/// The component that would answer HTTP and its warm-up, whoever made them: to be looked at, never to be served.
+/// The component that would answer HTTP, whoever made it: to be looked at, never to be served.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// The component.
+    pub component: Bytes,
+    /// The engine that would run it.
+    pub engine: Engine,
+    /// What it would be asked before a snapshot of it is taken.
+    pub warm_up: Option<Vec<Request>>,
+}
+
+/// Finds the component that would answer HTTP.
 ///
 /// # Errors
 /// As [`inspect`], or when the component is not there.
-pub fn worker(bytes: &Bytes) -> Result<(Bytes, Option<Vec<Request>>), OpenError> {
+pub fn worker(bytes: &Bytes) -> Result<Worker, OpenError> {
     let contents = Contents::read(bytes)?;
     let described = contents.describe()?;
     let http = described.manifest.http_component()?;
     let component = contents.get(&http.path()).ok_or_else(|| OpenError::NoComponent(http.path()))?;
-    Ok((bytes.slice_ref(component), http.warm_up.clone()))
+    Ok(Worker {
+        component: bytes.slice_ref(component),
+        engine: http.engine,
+        warm_up: http.warm_up.clone(),
+    })
 }
 
 fn claim(sealed: &Sealed, manifest: &Manifest, sha256: [u8; 32]) -> Claim {

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod build;
 mod canonical;
 mod contents;
+mod engine;
 pub mod file;
 pub mod inspect;
 pub mod keys;
@@ -24,6 +25,7 @@ pub mod template;
 pub mod warm_up;
 
 pub use build::{BuildError, build};
+pub use engine::Engine;
 pub use file::FileError;
 pub use inspect::{Inspection, inspect};
 pub use keys::{KeyError, KeyId, SigningKey, TrustedKey};

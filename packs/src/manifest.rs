@@ -2,6 +2,7 @@
 
 use crate::{
     canonical::{self, CborError},
+    engine::Engine,
     warm_up::{self, Request},
 };
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,9 @@ pub struct Component {
     pub id: String,
     /// The WIT world that it implements.
     pub world: String,
+    /// The engine that runs it. Not written when it is the default one.
+    #[serde(default, skip_serializing_if = "Engine::is_default")]
+    pub engine: Engine,
     /// Its semantic version.
     pub version: String,
     /// What it is asked before a snapshot of it is taken; not said: `GET /`. An empty list: no snapshot.
@@ -294,6 +298,7 @@ mod tests {
         let component = Component {
             id: "a".into(),
             world: "wasi:http/proxy@0.2.0".into(),
+            engine: Engine::Large,
             version: "0.1.0".into(),
             warm_up: Some(vec![Request {
                 body: "{}".into(),

@@ -3,6 +3,7 @@
 use crate::{
     archive::ArchiveError,
     contents::{ASSETS, Contents},
+    engine::Engine,
     keys::{KeyId, TrustedKey},
     manifest::{Kind, ManifestError},
     sbom::{Sbom, SbomError},
@@ -77,6 +78,8 @@ pub struct Pack {
     pub world: String,
     /// The component that answers HTTP.
     pub component: Bytes,
+    /// The engine that runs it.
+    pub engine: Engine,
     /// What it is asked before a snapshot of it is taken; `None`: what the host finds right.
     pub warm_up: Option<Vec<Request>>,
     /// Its assets, by their paths below `assets/`.
@@ -151,6 +154,7 @@ pub fn open(bytes: &Bytes, trust: Trust<'_>) -> Result<Pack, OpenError> {
         digest: Digest::of(bytes),
         signer,
         world: http.world.clone(),
+        engine: http.engine,
         warm_up: http.warm_up.clone(),
         component: bytes.slice_ref(component),
         assets: assets.collect(),

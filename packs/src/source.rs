@@ -11,6 +11,7 @@
 //!     version: 0.1.0
 //!     world: "wasi:http/proxy@0.2.0"
 //!     wasm: target/wasm32-wasip2/release/support.wasm
+//!     engine: large            # optional; default, or large for a language's whole interpreter
 //!     warm_up:                 # optional; `GET /` when it is not there, no snapshot when it is empty
 //!       - { path: /, method: POST, headers: { content-type: application/json }, body: "{}" }
 //! assets:                      # optional; a file or a folder, which keeps its path below assets/
@@ -22,6 +23,7 @@ mod yaml;
 
 use crate::{
     archive::check_path,
+    engine::Engine,
     manifest::{Component, Kind, Manifest, SCHEMA, ValueError, check_id, check_text, check_version, check_world},
 };
 use std::fmt;
@@ -193,11 +195,12 @@ impl Reader {
     }
 
     fn component(&mut self, node: &Node, key: &str) -> Option<(Component, String)> {
-        let map = self.map(node, key, &["id", "version", "world", "wasm", "warm_up"])?;
+        let map = self.map(node, key, &["id", "version", "world", "wasm", "engine", "warm_up"])?;
         let id = self.text(node, map, key, "id", check_id);
         let version = self.text(node, map, key, "version", check_version);
         let world = self.text(node, map, key, "world", check_world);
         let wasm = self.path(node, map, key, "wasm");
+        let engine = self.engine(map, &join(key, "engine"));
         let warm_up = match find(map, "warm_up") {
             None => None,
             Some(list) => Some(self.warm_up(list, &join(key, "warm_up"))?),
@@ -205,6 +208,7 @@ impl Reader {
         let component = Component {
             id: id?,
             world: world?,
+            engine: engine?,
             version: version?,
             warm_up,
         };
@@ -216,6 +220,21 @@ impl Reader {
             self.note(find(map, "world").unwrap_or(node), &join(key, "world"), message);
         }
         Some((component, wasm?))
+    }
+
+    fn engine(&mut self, map: &[(Node, Node)], key: &str) -> Option<Engine> {
+        let Some(node) = find(map, "engine") else {
+            return Some(Engine::default());
+        };
+        let named = match &node.value {
+            Value::Text(name) => Engine::named(name),
+            _ => None,
+        };
+        if named.is_none() {
+            let names = Engine::ALL.map(Engine::name).join(", ");
+            self.note(node, key, format!("is no engine; use one of: {names}"));
+        }
+        named
     }
 
     fn assets(&mut self, map: &[(Node, Node)]) -> Option<Vec<String>> {
@@ -362,6 +381,20 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_is_read() -> Result<(), Problems> {
+        for (yaml, engine) in [
+            ("", Engine::Default),
+            (", engine: default", Engine::Default),
+            (", engine: large", Engine::Large),
+        ] {
+            let source = read(&GOOD.replace("out/a.wasm }", &format!("out/a.wasm{yaml} }}")))?;
+            let found: Vec<_> = source.manifest.components.iter().map(|component| component.engine).collect();
+            assert_eq!(found, [engine], "{yaml}");
+        }
+        Ok(())
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (from, to, told) in [
             ("kind: application", "kind: app", "pack.yaml:3:7: kind: \"app\" is no kind"),
@@ -382,6 +415,12 @@ mod tests {
                 "out/a.wasm, warm_up: [{ path: /, headers: { A: b } }] }",
                 "warm_up[0].headers.A: is no header",
             ),
+            (
+                "out/a.wasm }",
+                "out/a.wasm, engine: huge }",
+                "components[0].engine: is no engine; use one of: default, large",
+            ),
+            ("out/a.wasm }", "out/a.wasm, engine: [large] }", "is no engine"),
             ("out/a.wasm }", "out/a.wasm, warm_up: [{ path: /, methd: GET }] }", "unknown key"),
             ("out/a.wasm }", "out/a.wasm, warm_up: { path: / } }", "a list is expected"),
             ("id: support,", "id: &x support,", "anchors"),

@@ -13,7 +13,11 @@ use std::{
 };
 use tollgate_host::{Compiler, Grant, Job};
 use tollgate_packs::{
-    Digest, OpenError, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign, warm_up::Request,
+    Digest, OpenError, SigningKey, Trust, TrustedKey,
+    archive::MAX_PACK_SIZE,
+    build, inspect,
+    inspect::{Worker, worker},
+    new_project, open, sign,
 };
 
 /// A pack's mode, less the umask: it is no secret.
@@ -232,14 +236,17 @@ fn show(file: &Path) -> Result<Outcome, Failure> {
             Some(claim) => format!("has a signature with key {} of another pack", claim.key_id),
         },
     ];
-    lines.extend(
-        manifest
-            .components
-            .iter()
-            .map(|component| format!("component {} {} {}", component.id, component.version, component.world)),
-    );
+    lines.extend(manifest.components.iter().map(|component| {
+        format!(
+            "component {} {} {}, engine {}",
+            component.id,
+            component.version,
+            component.world,
+            component.engine.name()
+        )
+    }));
     let worker = worker(&bytes);
-    let imports = worker.as_ref().map_or_else(|_| Vec::new(), |(component, _)| imported(component));
+    let imports = worker.as_ref().map_or_else(|_| Vec::new(), imported);
     lines.extend(imports.iter().map(Imported::line));
     lines.extend(found.files.iter().map(|file| format!("{:>10}  {}", file.size, file.path)));
     let snapshot = snapshot(worker);
@@ -268,7 +275,11 @@ struct Imported {
 
 impl Imported {
     fn line(&self) -> String {
-        let Self { interface, given, granted_by } = self;
+        let Self {
+            interface,
+            given,
+            granted_by,
+        } = self;
         match granted_by {
             _ if !given => format!("imports {interface}, which no gateway of this build gives: it does not load"),
             Some(key) => format!("imports {interface}, which the deployment grants by `{key}`"),
@@ -278,8 +289,8 @@ impl Imported {
 }
 
 /// What is imported; nothing of bytes that are no component, whose trouble the snapshot tells.
-fn imported(component: &[u8]) -> Vec<Imported> {
-    let imports = tollgate_host::imports(component).unwrap_or_default();
+fn imported(worker: &Worker) -> Vec<Imported> {
+    let imports = tollgate_host::imports(&worker.component, load::engine(worker.engine)).unwrap_or_default();
     let told = imports.into_iter().map(|import| Imported {
         given: import.grant.is_some(),
         granted_by: import.grant.and_then(Grant::key),
@@ -296,18 +307,19 @@ struct Snapshot {
 }
 
 /// Tries it: compiles the worker and runs its warm-up, both in a process of their own and in a sandbox, as the gateway does.
-fn snapshot(worker: Result<(Bytes, Option<Vec<Request>>), OpenError>) -> Snapshot {
+fn snapshot(worker: Result<Worker, OpenError>) -> Snapshot {
     let refused = |code, why: String| Snapshot {
         state: code,
         why: Some(why),
     };
-    let (component, warm_up) = match worker {
+    let worker = match worker {
         Ok(worker) => worker,
         Err(error) => return refused("unknown", error.to_string()),
     };
     let job = Job {
-        component,
-        warm_up: load::warm_up(warm_up),
+        component: worker.component,
+        engine: load::engine(worker.engine),
+        warm_up: load::warm_up(worker.warm_up),
     };
     match Compiler::this_program().run(&job) {
         Ok(compiled) => match compiled.snapshot {

@@ -18,10 +18,10 @@ use tollgate_config::{
     ByteSize, DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision, Serves},
 };
-use tollgate_host::{Host, Outbound, RevisionSpec, Secrets as Granted, WarmUp, WarmUpRequest};
+use tollgate_host::{Host, Outbound, Profile, RevisionSpec, Secrets as Granted, WarmUp, WarmUpRequest};
 use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::{
-    Pack, Signer, Trust, TrustedKey,
+    Engine, Pack, Signer, Trust, TrustedKey,
     file::{self, FileError},
     warm_up::Request,
 };
@@ -231,6 +231,7 @@ fn load(
         revision: revision.id.clone(),
         state_version: revision.id.as_str().to_owned(),
         component: pack.component,
+        engine: engine(pack.engine),
         warm_up: warm_up(pack.warm_up),
         limits: plan.limits,
         config: plan.config.clone(),
@@ -252,6 +253,14 @@ fn load(
         header: id_value(revision.id.as_str()),
         revision: loaded,
     })
+}
+
+/// The host's word for a pack's.
+pub(crate) fn engine(declared: Engine) -> Profile {
+    match declared {
+        Engine::Default => Profile::Default,
+        Engine::Large => Profile::Large,
+    }
 }
 
 /// What a pack declares, else what the host finds right.

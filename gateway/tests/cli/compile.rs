@@ -3,7 +3,7 @@
 use crate::run::binary;
 use bytes::Bytes;
 use std::{path::Path, thread, time::Duration};
-use tollgate_host::{ChildLimits, Compiler, Job, LoadError, Refusal, WarmUp, WarmUpRequest};
+use tollgate_host::{ChildLimits, Compiler, Job, LoadError, Profile, Refusal, WarmUp, WarmUpRequest};
 
 fn job(name: &str, path: &str) -> Job {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/samples/{name}.wasm"));
@@ -16,6 +16,7 @@ fn job(name: &str, path: &str) -> Job {
     };
     Job {
         component: component.into(),
+        engine: Profile::Default,
         warm_up: WarmUp(vec![request]),
     }
 }

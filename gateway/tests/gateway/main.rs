@@ -21,6 +21,7 @@ mod identity;
 mod issuer;
 mod keys;
 mod kill;
+mod languages;
 mod outbound;
 mod protocol;
 mod slow;

@@ -1,0 +1,79 @@
+//! One engine that runs: its pool, what guests on it may import, and who may take a place of it.
+
+use super::{HostConfig, HostError, PoolUse, Profile, tick};
+use crate::{
+    LoadError,
+    admission::Gate,
+    guest::{self, Guest},
+    imports, sockets,
+};
+use wasmtime::{
+    Engine, InstanceAllocationStrategy,
+    component::{Component, InstancePre, Linker},
+};
+
+/// An engine and what belongs to it.
+pub(super) struct Machine {
+    pub(super) profile: Profile,
+    pub(super) engine: Engine,
+    /// Places of its pool.
+    pub(super) gate: Gate,
+    linker: Linker<Guest>,
+}
+
+impl Machine {
+    /// Reserves its pool and starts its ticker.
+    ///
+    /// # Errors
+    /// When the address space for the pool, or a thread, cannot be had.
+    pub(super) fn start(profile: Profile, config: &HostConfig) -> Result<Self, HostError> {
+        let failed = |error: wasmtime::Error| HostError::Pool(format!("{error:#}"));
+        let instances = config.instances_of(profile);
+        let mut settings = profile.features();
+        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(profile.pool(instances)));
+        let engine = Engine::new(&settings).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        guest::link(&mut linker).map_err(failed)?;
+        tick(&engine).map_err(|error| HostError::Pool(error.to_string()))?;
+        Ok(Self {
+            profile,
+            engine,
+            gate: Gate::new(instances as usize, instances as usize),
+            linker,
+        })
+    }
+
+    /// Gives a component what it imports.
+    ///
+    /// # Errors
+    /// When it imports what this host does not give.
+    pub(super) fn link(&self, component: &Component) -> Result<InstancePre<Guest>, LoadError> {
+        let linked = match self.profile {
+            Profile::Default => self.linker.instantiate_pre(component),
+            // An interpreter's library imports sockets, whether a script uses them or not.
+            Profile::Large => {
+                let mut linker = self.linker.clone();
+                sockets::link(&mut linker, &self.engine, component).and_then(|()| linker.instantiate_pre(component))
+            }
+        };
+        linked.map_err(|error| {
+            let imports = component.component_type();
+            imports::unfit(imports.imports(&self.engine).map(|(name, _)| name), self.profile, &error)
+        })
+    }
+
+    /// A component that was compiled for this engine and that its pool has no place for.
+    pub(super) fn unfit(&self, error: &LoadError) -> LoadError {
+        LoadError::Size(format!("{error}{}", self.profile.advice()))
+    }
+
+    pub(super) fn pool(&self) -> PoolUse {
+        self.engine
+            .pooling_allocator_metrics()
+            .map_or_else(PoolUse::default, |pool| PoolUse {
+                instances: pool.component_instances(),
+                memories: pool.memories() as u64,
+                warm_memories: u64::from(pool.unused_warm_memories()),
+            })
+    }
+}

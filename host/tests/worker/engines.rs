@@ -1,0 +1,55 @@
+//! Engines: what does not fit one is told which other to take, and an interpreter may import sockets and gets none.
+
+use super::{body, host, limits, sample, spec, text};
+use bytes::Bytes;
+use tollgate_host::{LoadError, Profile, RevisionSpec, WarmUp};
+
+fn on(engine: Profile, component: Bytes) -> RevisionSpec {
+    RevisionSpec {
+        engine,
+        component,
+        warm_up: WarmUp::none(),
+        ..spec("hello", "acme", limits())
+    }
+}
+
+/// A component whose one module has a table of 30,000 elements, and nothing else.
+fn wide() -> Bytes {
+    let module = [b"\0asm\x01\0\0\0".as_slice(), b"\x04\x06\x01\x70\0\xb0\xea\x01"].concat();
+    let mut bytes = b"\0asm\x0d\0\x01\0\x01".to_vec();
+    bytes.push(u8::try_from(module.len()).unwrap());
+    bytes.extend(module);
+    // An instance of module 0, without arguments.
+    bytes.extend(b"\x02\x04\x01\0\0\0");
+    bytes.into()
+}
+
+#[test]
+fn what_has_no_place_on_one_engine_is_told_of_the_other() {
+    let host = host();
+    let refused = host.load(on(Profile::Default, wide())).unwrap_err();
+    assert!(
+        matches!(&refused, LoadError::Size(why) if why.contains("30000") && why.contains("engine: large")),
+        "{refused}"
+    );
+    // There it has one; what it lacks is a handler.
+    let refused = host.load(on(Profile::Large, wide())).unwrap_err();
+    assert!(
+        matches!(&refused, LoadError::Link(why) if why.contains("incoming-handler")),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn an_engine_starts_when_something_needs_it_and_has_its_own_pool() {
+    let host = host();
+    let started = || host.pools().iter().map(|(profile, _)| *profile).collect::<Vec<_>>();
+    assert_eq!(started(), [Profile::Default]);
+    let small = host.load(on(Profile::Default, sample("hello"))).unwrap();
+    let large = host.load(on(Profile::Large, sample("hello"))).unwrap();
+    assert_eq!(started(), Profile::ALL);
+    for revision in [&small, &large] {
+        let request = http::Request::get("https://gate.example/x").body(body(b"")).unwrap();
+        assert_eq!(text(revision, request).await, (200, "hello /x".to_owned()));
+    }
+}
