@@ -11,7 +11,7 @@ use crate::{
     guest::Guest,
     limits::CpuBudget,
     outgoing::Exit,
-    revision::Places,
+    revision::{Places, Prepared},
 };
 use http_body_util::BodyExt;
 use std::{
@@ -139,10 +139,11 @@ impl Journey {
 /// Runs a request to its answer's head; see [`Revision::call`].
 pub(crate) async fn run(
     revision: &Arc<Revision>,
+    prepared: Arc<Prepared>,
     request: http::Request<RequestBody>,
     places: Places,
 ) -> Result<http::Response<ResponseBody>, CallError> {
-    let mut journey = start(revision, request, places)?;
+    let mut journey = start(revision, prepared, request, places)?;
     let mut pause = journey.advance(true).await;
     if let Pause::Hog = pause {
         let rest = revision.slow(async move {
@@ -197,17 +198,21 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
+fn start(
+    revision: &Arc<Revision>,
+    prepared: Arc<Prepared>,
+    request: http::Request<RequestBody>,
+    places: Places,
+) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let limits = &revision.limits;
     let shared = Arc::new(Shared {
         failure: OnceLock::new(),
         cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)),
     });
-    let pre = &revision.prepared.pre;
     let deadline = Instant::now() + limits.wall;
     let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
-    let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit));
+    let mut store = Store::new(prepared.pre.engine(), Guest::new(Arc::clone(revision), exit));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
@@ -241,13 +246,12 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
 
     revision.counters.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let guest = Box::pin({
-        let revision = Arc::clone(revision);
         let shared = Arc::clone(&shared);
         async move {
             // Dropped after the store, whatever ends this future.
             let _places = places;
             let mut store = store;
-            let outcome = match revision.prepared.pre.instantiate_async(&mut store).await {
+            let outcome = match prepared.pre.instantiate_async(&mut store).await {
                 Ok(proxy) => proxy
                     .wasi_http_incoming_handler()
                     .call_handle(&mut store, request, answer)

@@ -1,24 +1,22 @@
 //! wasmtime's settings, the pool that instances live in, and the ticker that interrupts them.
 
 use crate::{
-    Compiled, Compiler, Job, LoadError, Refusal, Revision, RevisionSpec, WarmUp,
+    Activations, Compiled, Compiler, Components, Job, LoadError, Loaded, Refusal, ResidenceLimits, Revision, RevisionSpec, WarmUp,
     admission::Gate,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     guest::{self, Guest},
     lane::Lane,
+    residence::{Maker, Residence, Unit},
     revision::Prepared,
 };
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::Arc,
     thread,
     time::{Duration, SystemTime},
 };
+use tokio::time::Instant;
 use tollgate_store::SessionStore;
-use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    component::{Component, Linker},
-};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// Between two ticks of the epoch. Short enough that a loop holds a thread for no longer than a slow hash would, long enough
@@ -58,6 +56,8 @@ pub struct HostConfig {
     pub compiler: Compiler,
     /// Where compiled workers are kept; `None`: nowhere.
     pub cache: Option<CacheConfig>,
+    /// What stays in memory. Without a cache all of it does.
+    pub residence: ResidenceLimits,
 }
 
 impl Default for HostConfig {
@@ -69,6 +69,7 @@ impl Default for HostConfig {
             max_memory: 4 << 30,
             compiler: Compiler::Here,
             cache: None,
+            residence: ResidenceLimits::default(),
         }
     }
 }
@@ -99,7 +100,8 @@ pub struct PoolUse {
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 
-struct Inner {
+/// The host's parts.
+pub(crate) struct Inner {
     engine: Engine,
     linker: Linker<Guest>,
     pool: Gate,
@@ -108,12 +110,8 @@ struct Inner {
     store: Arc<dyn SessionStore>,
     compiler: Compiler,
     cache: Option<Cache>,
-    /// Components that are loaded, by what they were made from, so that a pack that many use is compiled once.
-    prepared: Mutex<HashMap<blake3::Hash, Arc<Slot>>>,
+    residence: Arc<Residence<Inner>>,
 }
-
-/// One component's place: held while it is compiled, so that a second caller waits for it instead of compiling it again.
-type Slot = Mutex<Weak<Prepared>>;
 
 impl Host {
     /// Reserves the pool and starts the ticker.
@@ -128,7 +126,7 @@ impl Host {
         tick(&engine).map_err(|error| HostError::Pool(error.to_string()))?;
         let lane = Lane::new().map_err(|error| HostError::Pool(error.to_string()))?;
         let pool = Gate::new(config.instances as usize, config.instances as usize);
-        let prepared = Mutex::default();
+        let residence = Residence::new(config.residence);
         let cache = config.cache.map(|cache| Cache::open(cache, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
             engine,
@@ -139,7 +137,7 @@ impl Host {
             store,
             compiler: config.compiler,
             cache,
-            prepared,
+            residence,
         })))
     }
 
@@ -148,30 +146,32 @@ impl Host {
     /// # Errors
     /// When it is no component, needs what this host does not give, or asks for more than the pool has.
     pub fn load(&self, spec: RevisionSpec) -> Result<Arc<Revision>, LoadError> {
+        let again: Arc<dyn Components> = Arc::new(spec.component.clone());
+        self.load_from(spec, &again)
+    }
+
+    /// The same; when the worker has left memory and the cache has lost it, `again` gives its bytes, which are not kept until then.
+    ///
+    /// # Errors
+    /// As [`Host::load`].
+    pub fn load_from(&self, spec: RevisionSpec, again: &Arc<dyn Components>) -> Result<Arc<Revision>, LoadError> {
         if spec.limits.memory.get() > self.0.max_memory {
             return Err(LoadError::Size(format!(
                 "limits.memory is {}, the host gives at most {} bytes",
                 spec.limits.memory, self.0.max_memory
             )));
         }
-        let prepared = self.prepare(&Job {
-            component: spec.component.clone(),
-            warm_up: spec.warm_up.clone(),
-        })?;
-        let (prepared, snapshot) = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
+        let (mut unit, prepared) = self.prepare(&spec, &spec.warm_up, again)?;
+        let snapshot = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
             // As it is, it may still do with what the deployment gives.
-            let plain = self.prepare(&Job {
-                component: spec.component.clone(),
-                warm_up: WarmUp::none(),
-            })?;
-            (plain, Err(Refusal::Memory))
+            (unit, _) = self.prepare(&spec, &WarmUp::none(), again)?;
+            Err(Refusal::Memory)
         } else {
-            let snapshot = prepared.snapshot.clone();
-            (prepared, snapshot)
+            prepared.snapshot.clone()
         };
         Ok(Revision::new(
             spec,
-            prepared,
+            unit,
             snapshot,
             self.0.pool.clone(),
             self.0.lane.clone(),
@@ -205,51 +205,78 @@ impl Host {
         self.pool().instances
     }
 
-    fn prepare(&self, job: &Job) -> Result<Arc<Prepared>, LoadError> {
-        let slot = {
-            let mut known = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|prepared| prepared.strong_count() > 0));
-            Arc::clone(known.entry(job.digest()).or_default())
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = slot.upgrade() {
-            return Ok(prepared);
-        }
-        let (component, snapshot) = self.compile(job)?;
-        let prepared = Arc::new(self.link(&component, snapshot)?);
-        *slot = Arc::downgrade(&prepared);
-        Ok(prepared)
+    /// What bringing workers into memory has counted.
+    pub fn activations(&self) -> &Activations {
+        &self.0.residence.counters
     }
 
-    /// From the cache, else by the compiler.
-    fn compile(&self, job: &Job) -> Result<(Component, Result<(), Refusal>), LoadError> {
-        let load = |compiled: Compiled| Ok((compiled.load(&self.0.engine)?, compiled.snapshot));
-        let Some(cache) = &self.0.cache else {
-            return load(self.0.compiler.run(job)?);
-        };
-        let name = cache.name(job);
-        if let Some(compiled) = cache.load(name, SystemTime::now()) {
-            match load(compiled) {
-                Ok(loaded) => return Ok(loaded),
-                Err(_) => cache.discard(name),
-            }
-        }
-        let compiled = self.0.compiler.run(job)?;
-        if let Err(error) = cache.store(name, &compiled, SystemTime::now()) {
-            tracing::warn!(target: "cache", %error, "a compiled worker is not kept");
-        }
-        load(compiled)
+    /// The workers that are in memory.
+    pub fn loaded(&self) -> Loaded {
+        self.0.residence.loaded()
     }
 
-    fn link(&self, component: &Component, snapshot: Result<(), Refusal>) -> Result<Prepared, LoadError> {
+    /// Lets go of workers that nobody has called for too long.
+    pub fn sweep(&self, now: Instant) {
+        self.0.residence.sweep(now);
+    }
+
+    fn prepare(
+        &self,
+        spec: &RevisionSpec,
+        warm_up: &WarmUp,
+        again: &Arc<dyn Components>,
+    ) -> Result<(Arc<Unit<Inner>>, Arc<Prepared>), LoadError> {
+        let residence = &self.0.residence;
+        let name = Job::name(&spec.component, warm_up);
+        // Without a cache nothing leaves, and nothing is asked for again.
+        let again = self.0.cache.is_some().then(|| Arc::clone(again));
+        let unit = residence.unit(name, || {
+            Unit::new(name, warm_up.clone(), again, Arc::clone(&self.0), Arc::clone(residence))
+        });
+        let prepared = unit.load(&spec.component)?;
+        Ok((unit, prepared))
+    }
+}
+
+impl Maker for Inner {
+    type Made = Prepared;
+
+    fn find(&self, name: blake3::Hash) -> Option<Prepared> {
+        let cache = self.cache.as_ref()?;
+        let name = cache.name(name);
+        let compiled = cache.load(name, SystemTime::now())?;
+        let prepared = self.link(&compiled, true);
+        prepared.inspect_err(|_| cache.discard(name)).ok()
+    }
+
+    fn make(&self, job: &Job) -> Result<Prepared, LoadError> {
+        let compiled = self.compiler.run(job)?;
+        let stored = match &self.cache {
+            Some(cache) if compiled.lasts() => cache.store(cache.name(job.digest()), &compiled, SystemTime::now()),
+            _ => return self.link(&compiled, false),
+        };
+        if let Err(error) = &stored {
+            tracing::warn!(target: "cache", %error, "a compiled worker is not kept on disk, and stays in memory");
+        }
+        self.link(&compiled, stored.is_ok())
+    }
+
+    fn weight(prepared: &Prepared) -> (u64, bool) {
+        (prepared.bytes, prepared.kept)
+    }
+}
+
+impl Inner {
+    /// Makes it callable; `kept` is whether the cache has it.
+    fn link(&self, compiled: &Compiled, kept: bool) -> Result<Prepared, LoadError> {
+        let component = compiled.load(&self.engine)?;
         // Else the first request would pay for the image.
         component
             .initialize_copy_on_write_image()
             .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         let linked = self
-            .0
             .linker
-            .instantiate_pre(component)
+            .instantiate_pre(&component)
             .map_err(|error| LoadError::Link(format!("{error:#}")))?;
         Ok(Prepared {
             pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
@@ -258,7 +285,9 @@ impl Host {
                 .and_then(|needs| needs.max_initial_memory_size)
                 .unwrap_or_default()
                 .saturating_mul(PAGE),
-            snapshot,
+            snapshot: compiled.snapshot.clone(),
+            bytes: compiled.code().len() as u64,
+            kept,
         })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
-//! (what is kept), [`revision`] (something that can be called), [`admission`] (who
+//! (what is kept on disk), [`residence`] (what is in memory), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`keyvalue`], [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
@@ -25,6 +25,7 @@ mod lane;
 mod limits;
 mod log;
 mod outgoing;
+mod residence;
 mod revision;
 mod secrets;
 mod settings;
@@ -39,6 +40,7 @@ pub use compiler::{ChildLimits, Compiler, serve_child};
 pub use engine::{Host, HostConfig, HostError, PoolUse};
 pub use error::{CallError, LoadError};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
+pub use residence::{Activations, Components, Durations, Loaded, ResidenceLimits};
 pub use revision::{Counters, Revision, RevisionSpec};
 pub use secrets::Secrets;
 pub use snapshot::Refusal;

@@ -4,8 +4,10 @@ use crate::{
     CallError, Outbound, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
     admission::{Gate, Place},
     call,
+    engine::Inner,
     guest::Guest,
     lane::Lane,
+    residence::Unit,
 };
 use bytes::Bytes;
 use std::{
@@ -17,6 +19,7 @@ use std::{
     },
     time::Instant,
 };
+use tokio::sync::Semaphore;
 use tollgate_config::{DeploymentId, RevisionId, TenantCtx, manifest::Limits};
 use tollgate_store::SessionStore;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -52,6 +55,10 @@ pub(crate) struct Prepared {
     pub(crate) memory: u64,
     /// Whether instances begin where the warm-up ended, and if not, why.
     pub(crate) snapshot: Result<(), Refusal>,
+    /// Its bytes, as large as it is in the cache.
+    pub(crate) bytes: u64,
+    /// Whether the cache has it.
+    pub(crate) kept: bool,
 }
 
 /// What a revision has counted since it was loaded. Read by `/metrics`.
@@ -96,7 +103,9 @@ pub struct Revision {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
-    pub(crate) prepared: Arc<Prepared>,
+    unit: Arc<Unit<Inner>>,
+    /// Who may wait until it is in memory: as many as may run or wait for a place.
+    cold: Semaphore,
     snapshot: Result<(), Refusal>,
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) counters: Counters,
@@ -115,7 +124,7 @@ pub(crate) struct Places {
 impl Revision {
     pub(crate) fn new(
         spec: RevisionSpec,
-        prepared: Arc<Prepared>,
+        unit: Arc<Unit<Inner>>,
         snapshot: Result<(), Refusal>,
         pool: Gate,
         lane: Lane,
@@ -131,7 +140,13 @@ impl Revision {
             config: spec.config,
             secrets: spec.secrets,
             outbound: spec.outbound,
-            prepared,
+            unit,
+            cold: Semaphore::new(
+                spec.limits
+                    .concurrency
+                    .saturating_add(spec.limits.queue)
+                    .min(Semaphore::MAX_PERMITS),
+            ),
             snapshot,
             store,
             counters: Counters::default(),
@@ -164,11 +179,13 @@ impl Revision {
     /// # Errors
     /// See [`CallError`].
     pub async fn call(self: &Arc<Self>, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
-        let answer = match self.admit().await {
-            Ok(places) => call::run(self, request, places).await,
-            Err(error) => Err(error),
+        let answer = async {
+            // Before it takes a place: a worker that has to be compiled must not hold places that others need.
+            let prepared = self.prepared().await?;
+            let places = self.admit().await?;
+            call::run(self, prepared, request, places).await
         };
-        answer.inspect_err(|error| self.counters.count(error))
+        answer.await.inspect_err(|error| self.counters.count(error))
     }
 
     /// Goes on in the slow lane.
@@ -176,6 +193,21 @@ impl Revision {
         self.counters.slowed.fetch_add(1, Ordering::Relaxed);
         let done = self.lane.run(rest).await;
         done.ok_or_else(|| CallError::Host("a call panicked in the slow lane".to_owned()))
+    }
+
+    /// Whether its worker is in memory. If not, the next call brings it there.
+    pub fn is_loaded(&self) -> bool {
+        self.unit.is_here()
+    }
+
+    /// What is called, brought into memory if need be; waits for that as long as a call may take.
+    async fn prepared(&self) -> Result<Arc<Prepared>, CallError> {
+        if let Some(prepared) = self.unit.here() {
+            return Ok(prepared);
+        }
+        let waiting = self.cold.try_acquire();
+        let _waiting = waiting.map_err(|_| CallError::Saturated("too many wait for the worker to be in memory"))?;
+        self.unit.get(self.limits.wall).await
     }
 
     /// One deadline for both gates.

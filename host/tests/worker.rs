@@ -5,6 +5,8 @@
 
 #[path = "worker/cache.rs"]
 mod cache;
+#[path = "worker/residence.rs"]
+mod residence;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 
