@@ -22,11 +22,11 @@ pub use limits::{Limits, StoreLimits};
 pub use listener::ADMIN_ADDRESS;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
-pub use storage::{CACHE_NAME, JOURNAL_NAME, STORE_PATH};
+pub use storage::{CACHE_IDLE, CACHE_LOADED, CACHE_NAME, JOURNAL_NAME, STORE_PATH};
 pub use timer::GRACE;
 
 use crate::{
-    BasisPoints, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, Setting, TeamId, TenantId,
+    BasisPoints, ByteSize, DeploymentId, EndpointId, EnvId, Place, RevisionId, Schedule, SecretRef, Setting, TeamId, TenantId,
     id::SecretName,
     pattern::{HostPattern, IpNet, OutboundRule, PathPrefix},
 };
@@ -47,8 +47,8 @@ pub struct Environment {
     pub store: Store,
     /// `journal`.
     pub journal: Journal,
-    /// `cache`: the folder of packs and compiled workers; `None`: nothing is kept.
-    pub cache: Option<PathBuf>,
+    /// `cache`; `None`: nothing is kept on disk, and everything stays in memory.
+    pub cache: Option<Cache>,
     /// `trust`.
     pub trust: Trust,
     /// `identity`.
@@ -61,6 +61,17 @@ pub struct Environment {
     pub timers: Vec<Timer>,
     /// `deployments`, in the manifest's order.
     pub deployments: Vec<Deployment>,
+}
+
+/// `cache`: compiled workers on disk, and how many of them are in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// The folder.
+    pub path: PathBuf,
+    /// Most bytes of compiled workers in memory.
+    pub loaded: ByteSize,
+    /// How long one stays there without a call.
+    pub idle: Duration,
 }
 
 /// One public address.

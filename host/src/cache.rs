@@ -5,17 +5,17 @@
 //! the component and its warm-up, the engine's settings and this very build, so a new build starts anew. What cannot be read, verified or loaded is
 //! compiled again.
 
+mod build_id;
 mod disk;
 
-use crate::{Compiled, Job, wire};
-use disk::{PARTIAL, key, own, program, read};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use crate::{Compiled, wire};
+use build_id::build_id;
+use bytes::Bytes;
+use disk::{key, own, read, write};
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File},
     hash::{Hash, Hasher},
-    io::{self, Write},
-    os::unix::fs::PermissionsExt,
+    io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime},
@@ -23,13 +23,11 @@ use std::{
 use wasmtime::Engine;
 
 /// The first bytes of an entry: what it is, and the version of its format.
-const MAGIC: &[u8; 16] = b"tollgate code/1\n";
+const MAGIC: &[u8; 16] = b"tollgate code/2\n";
 /// Bytes of the key and of a MAC.
 const MAC: usize = 32;
 /// The entries' folder, in the cache's folder.
 const ENTRIES: &str = "code";
-/// Mode of an entry: nobody changes one.
-const ENTRY_MODE: u32 = 0o400;
 /// A partial entry this old has no writer any more: the longest compilation takes minutes, writing one seconds.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
@@ -64,6 +62,10 @@ pub struct CacheCounters {
     pub misses: AtomicU64,
     /// Entries that were there and not what was written; they were compiled again.
     pub corrupted: AtomicU64,
+    /// Entries that were written.
+    pub stored: AtomicU64,
+    /// Entries that could not be written, as on a full disk.
+    pub not_stored: AtomicU64,
     /// Entries that went by age or size.
     pub evicted: AtomicU64,
 }
@@ -82,7 +84,7 @@ pub(crate) struct Cache {
     max_bytes: u64,
     max_age: Duration,
     /// With the key of this machine.
-    keyed: Hmac<Sha256>,
+    keyed: blake3::Hasher,
     build: [u8; MAC],
     pub(crate) counters: CacheCounters,
 }
@@ -115,10 +117,10 @@ impl Cache {
             own(&config.path)?;
             own(&entries)?;
             let mut build = blake3::Hasher::new();
-            build.update(program()?.as_bytes());
+            build.update(&build_id()?);
             engine.precompile_compatibility_hash().hash(&mut Feed(&mut build));
             Ok(Self {
-                keyed: Hmac::new_from_slice(&key(&config.path)?).map_err(io::Error::other)?,
+                keyed: blake3::Hasher::new_keyed(&key(&config.path)?),
                 entries,
                 max_bytes: config.max_bytes,
                 max_age: config.max_age,
@@ -132,26 +134,29 @@ impl Cache {
         })
     }
 
-    pub(crate) fn name(&self, job: &Job) -> Name {
+    /// Of the job with this digest.
+    pub(crate) fn name(&self, digest: blake3::Hash) -> Name {
         let mut hasher = blake3::Hasher::new_keyed(&self.build);
-        hasher.update(job.digest().as_bytes());
+        hasher.update(digest.as_bytes());
         Name(*hasher.finalize().as_bytes())
     }
 
     /// An entry that is there and whole, as it was written.
     pub(crate) fn load(&self, name: Name, now: SystemTime) -> Option<Compiled> {
         let path = self.path(name);
-        let read = read(&path, self.max_bytes);
-        let Ok(bytes) = &read else {
-            let counter = match read.map_err(|error| error.kind()) {
-                Err(io::ErrorKind::NotFound) => &self.counters.misses,
-                _ => &self.counters.corrupted,
-            };
-            counter.fetch_add(1, Ordering::Relaxed);
-            return None;
+        let bytes = match read(&path, self.max_bytes) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) => {
+                let counter = match error.kind() {
+                    io::ErrorKind::NotFound => &self.counters.misses,
+                    _ => &self.counters.corrupted,
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
+                return None;
+            }
         };
-        let payload = self.verified(name, bytes);
-        let Some(Ok(Ok(compiled))) = payload.map(wire::read) else {
+        let payload = self.verified(name, &bytes);
+        let Some(Ok(Ok(compiled))) = payload.map(|payload| wire::read(&bytes.slice_ref(payload))) else {
             self.discard(name);
             return None;
         };
@@ -172,25 +177,23 @@ impl Cache {
     /// Writes an entry whole or not at all, then makes room.
     ///
     /// # Errors
-    /// When the disk says no; the cache is as before.
+    /// When the disk says no, as a full one does; nothing of the entry is left, and the cache is as before.
     pub(crate) fn store(&self, name: Name, compiled: &Compiled, now: SystemTime) -> io::Result<()> {
         let payload = wire::write(&Ok(compiled.clone()));
-        let mac = self.mac(name, &payload).finalize().into_bytes();
-        let path = self.path(name);
-        let partial = path.with_extension(format!("{}{PARTIAL}", std::process::id()));
-        let written = File::create_new(&partial).and_then(|mut file| {
-            file.set_permissions(Permissions::from_mode(ENTRY_MODE))?;
-            for part in [MAGIC.as_slice(), &mac, &payload] {
-                file.write_all(part)?;
-            }
-            file.sync_all()?;
-            fs::rename(&partial, &path)
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
+        let mac = self.mac(name, &payload);
+        let written = write(&self.path(name), &[MAGIC.as_slice(), mac.as_bytes(), &payload]);
+        let counter = if written.is_ok() {
+            &self.counters.stored
+        } else {
+            &self.counters.not_stored
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
         written?;
-        self.evict(now)
+        // The entry is there. Room that could not be made now is made by the next one.
+        if let Err(error) = self.evict(now) {
+            tracing::warn!(target: "cache", %error, "old compiled workers cannot be removed");
+        }
+        Ok(())
     }
 
     /// Removes what is too old, then what is too much.
@@ -230,15 +233,16 @@ impl Cache {
     /// The payload of an entry whose MAC is right.
     fn verified<'a>(&self, name: Name, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let rest = bytes.strip_prefix(MAGIC)?;
-        let (mac, payload) = rest.split_at_checked(MAC)?;
-        // In constant time.
-        self.mac(name, payload).verify_slice(mac).ok()?;
-        Some(payload)
+        let (mac, payload) = rest.split_first_chunk::<MAC>()?;
+        // These compare in constant time.
+        (self.mac(name, payload) == blake3::Hash::from_bytes(*mac)).then_some(payload)
     }
 
-    fn mac(&self, name: Name, payload: &[u8]) -> Hmac<Sha256> {
-        let mac = self.keyed.clone();
-        mac.chain_update(MAGIC).chain_update(name.0).chain_update(payload)
+    /// BLAKE3 with a key is a MAC, several times as fast as HMAC: what is called for the first time waits for it.
+    fn mac(&self, name: Name, payload: &[u8]) -> blake3::Hash {
+        let mut mac = self.keyed.clone();
+        mac.update(MAGIC).update(&name.0).update(payload);
+        mac.finalize()
     }
 
     fn path(&self, name: Name) -> PathBuf {
@@ -247,151 +251,4 @@ impl Cache {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-mod tests {
-    use super::{
-        disk::{FOLDER_MODE, KEY, KEY_MODE},
-        *,
-    };
-    use crate::{Profile, WarmUp};
-    use bytes::Bytes;
-    use std::os::unix::fs::MetadataExt;
-
-    const NOW: SystemTime = SystemTime::UNIX_EPOCH;
-
-    fn open(folder: &Path, max_bytes: u64) -> Cache {
-        let config = CacheConfig {
-            max_bytes,
-            ..CacheConfig::new(folder.to_owned())
-        };
-        Cache::open(config, &Engine::new(&Profile::Default.features()).unwrap()).unwrap()
-    }
-
-    fn job(component: &'static [u8]) -> Job {
-        Job {
-            component: Bytes::from_static(component),
-            engine: Profile::Default,
-            warm_up: WarmUp::none(),
-        }
-    }
-
-    fn compiled(code: &[u8]) -> Compiled {
-        Compiled::of(Ok(()), code.to_vec())
-    }
-
-    fn later(seconds: u64) -> SystemTime {
-        NOW + Duration::from_secs(seconds)
-    }
-
-    #[test]
-    fn what_was_written_is_read_by_the_next_process_and_nothing_else_is() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("cache");
-        let cache = open(&path, 1 << 20);
-        let name = cache.name(&job(b"a"));
-        assert_eq!(cache.load(name, NOW), None);
-        cache.store(name, &compiled(b"code"), NOW).unwrap();
-        let next = open(&path, 1 << 20);
-        assert_eq!(next.load(next.name(&job(b"a")), NOW), Some(compiled(b"code")));
-        assert_ne!(next.name(&job(b"b")), name);
-        let warm = Job {
-            warm_up: WarmUp::default(),
-            ..job(b"a")
-        };
-        assert_ne!(next.name(&warm), name, "another warm-up is another entry");
-        let large = Job {
-            engine: Profile::Large,
-            ..job(b"a")
-        };
-        assert_ne!(next.name(&large), name, "another engine is another entry");
-        assert_eq!(cache.counters.misses.load(Ordering::Relaxed), 1);
-        assert_eq!(next.counters.hits.load(Ordering::Relaxed), 1);
-    }
-
-    #[test]
-    fn any_other_byte_is_refused_and_removed() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = open(&folder.path().join("cache"), 1 << 20);
-        let name = cache.name(&job(b"a"));
-        cache.store(name, &compiled(b"code"), NOW).unwrap();
-        let path = cache.path(name);
-        let whole = fs::read(&path).unwrap();
-        let put = |bytes: &[u8]| {
-            let _ = fs::remove_file(&path);
-            fs::write(&path, bytes).unwrap();
-        };
-        let mut cases: Vec<Vec<u8>> = (0..whole.len())
-            .map(|at| whole.iter().enumerate().map(|(i, byte)| byte ^ u8::from(i == at)).collect())
-            .collect();
-        cases.push(whole.iter().take(whole.len() - 1).copied().collect());
-        cases.push([whole.as_slice(), b"x"].concat());
-        cases.push(Vec::new());
-        for bytes in &cases {
-            put(bytes);
-            assert_eq!(cache.load(name, NOW), None);
-            assert!(!path.exists());
-        }
-        assert_eq!(cache.counters.corrupted.load(Ordering::Relaxed), cases.len() as u64);
-        put(&whole);
-        assert_eq!(cache.load(name, NOW), Some(compiled(b"code")), "as it was, it is right");
-    }
-
-    #[test]
-    fn an_entry_under_another_name_by_another_key_or_by_a_link_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
-        let (cache, other) = (open(&ours, 1 << 20), open(&theirs, 1 << 20));
-        let (a, b) = (cache.name(&job(b"a")), cache.name(&job(b"b")));
-        cache.store(a, &compiled(b"code"), NOW).unwrap();
-        fs::copy(cache.path(a), cache.path(b)).unwrap();
-        assert_eq!(cache.load(b, NOW), None);
-        other.store(b, &compiled(b"code"), NOW).unwrap();
-        fs::copy(other.path(b), cache.path(b)).unwrap();
-        assert_eq!(cache.load(b, NOW), None);
-        std::os::unix::fs::symlink(cache.path(a), cache.path(b)).unwrap();
-        assert_eq!(cache.load(b, NOW), None);
-        assert_eq!(cache.load(a, NOW), Some(compiled(b"code")));
-    }
-
-    #[test]
-    fn what_is_old_goes_and_then_what_was_not_used_for_longest() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = open(&folder.path().join("cache"), 2_500);
-        let names = [b"a", b"b", b"c", b"d"].map(|component| cache.name(&job(component)));
-        let code = compiled(&[0; 1_000]);
-        let there = || names.map(|name| cache.path(name).exists());
-        let set = |name: Name, time| File::open(cache.path(name)).unwrap().set_modified(time).unwrap();
-        for (name, second) in names.into_iter().zip(1..3) {
-            cache.store(name, &code, later(second)).unwrap();
-            set(name, later(second));
-        }
-        // Using one makes it young.
-        assert!(cache.load(names[0], later(10)).is_some());
-        cache.store(names[2], &code, later(11)).unwrap();
-        assert_eq!(there(), [true, false, true, false]);
-        set(names[2], later(11));
-        let age = cache.max_age.as_secs();
-        cache.store(names[3], &compiled(b""), later(age + 11)).unwrap();
-        assert_eq!(there(), [false, false, true, true], "only what is older than the most goes");
-        assert_eq!(cache.counters.evicted.load(Ordering::Relaxed), 2);
-    }
-
-    #[test]
-    fn a_key_or_a_folder_that_others_reach_is_no_cache() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("cache");
-        drop(open(&path, 1));
-        let engine = Engine::new(&Profile::Default.features()).unwrap();
-        let mode = |file: &Path| fs::metadata(file).unwrap().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&path.join(KEY))), (FOLDER_MODE, KEY_MODE));
-        for (file, mode) in [(path.join(KEY), 0o644), (path.clone(), 0o777), (path.join(ENTRIES), 0o720)] {
-            let before = fs::metadata(&file).unwrap().permissions();
-            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
-            assert!(Cache::open(CacheConfig::new(path.clone()), &engine).is_err(), "{}", file.display());
-            fs::set_permissions(&file, before).unwrap();
-        }
-        fs::write(path.join(KEY), b"short").unwrap();
-        let error = Cache::open(CacheConfig::new(path), &engine).map(drop).unwrap_err().to_string();
-        assert!(error.contains("is no key"), "{error}");
-    }
-}
+mod tests;

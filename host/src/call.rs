@@ -12,7 +12,7 @@ use crate::{
     limit::Limit,
     limits::CpuBudget,
     outgoing::Exit,
-    revision::Places,
+    revision::{Places, Prepared},
 };
 use http_body_util::BodyExt;
 use std::{
@@ -147,10 +147,11 @@ impl Journey {
 /// Runs a request to its answer's head; see [`Revision::call`].
 pub(crate) async fn run(
     revision: &Arc<Revision>,
+    prepared: Arc<Prepared>,
     request: http::Request<RequestBody>,
     places: Places,
 ) -> Result<http::Response<ResponseBody>, CallError> {
-    let mut journey = start(revision, request, places)?;
+    let mut journey = start(revision, prepared, request, places)?;
     let mut pause = journey.advance(true).await;
     if let Pause::Hog = pause {
         let rest = revision.slow(async move {
@@ -205,8 +206,8 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
 }
 
 /// A store with all of its limits, for one call.
-fn store(revision: &Arc<Revision>, shared: &Arc<Shared>, exit: Exit, session: Option<Session>) -> Store<Guest> {
-    let mut store = Store::new(revision.prepared.pre.engine(), Guest::new(Arc::clone(revision), exit, session));
+fn store(revision: &Arc<Revision>, prepared: &Prepared, shared: &Arc<Shared>, exit: Exit, session: Option<Session>) -> Store<Guest> {
+    let mut store = Store::new(prepared.pre.engine(), Guest::new(Arc::clone(revision), exit, session));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
@@ -224,23 +225,28 @@ fn store(revision: &Arc<Revision>, shared: &Arc<Shared>, exit: Exit, session: Op
 }
 
 /// Makes an instance, and drops it; see [`Revision::instantiate`].
-pub(crate) async fn instantiate(revision: &Arc<Revision>, places: Places) -> Outcome {
+pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Prepared, places: Places) -> Outcome {
     let _places = places;
     let shared = Shared::new(revision);
     let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
-    let mut store = store(revision, &shared, exit, None);
-    let instance = revision.prepared.pre.instantiate_async(&mut store).await;
+    let mut store = store(revision, prepared, &shared, exit, None);
+    let instance = prepared.pre.instantiate_async(&mut store).await;
     instance.map(drop).map_err(|error| not_instantiated(revision, error))
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
-fn start(revision: &Arc<Revision>, mut request: http::Request<RequestBody>, places: Places) -> Result<Journey, CallError> {
+fn start(
+    revision: &Arc<Revision>,
+    prepared: Arc<Prepared>,
+    mut request: http::Request<RequestBody>,
+    places: Places,
+) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let shared = Shared::new(revision);
     let deadline = Instant::now() + revision.limits.wall;
     let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
     let session = request.extensions_mut().remove::<Session>();
-    let mut store = store(revision, &shared, exit, session);
+    let mut store = store(revision, &prepared, &shared, exit, session);
 
     let scheme = match request.uri().scheme_str() {
         Some("https") => Scheme::Https,
@@ -267,7 +273,7 @@ fn start(revision: &Arc<Revision>, mut request: http::Request<RequestBody>, plac
             // Dropped after the store, whatever ends this future.
             let _places = places;
             let mut store = store;
-            let outcome = match revision.prepared.pre.instantiate_async(&mut store).await {
+            let outcome = match prepared.pre.instantiate_async(&mut store).await {
                 Ok(proxy) => proxy
                     .wasi_http_incoming_handler()
                     .call_handle(&mut store, request, answer)

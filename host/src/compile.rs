@@ -1,7 +1,7 @@
 //! From a component to machine code. The component is not trusted: this may take all memory and time that it is given, so the gateway runs it
 //! in a process of its own ([`crate::compiler`]).
 
-use crate::{LoadError, Profile, Refusal, WarmUp, snapshot};
+use crate::{LoadError, Profile, Refusal, WarmUp, snapshot, wire};
 use bytes::Bytes;
 use wasmtime::{Engine, component::Component};
 
@@ -22,14 +22,19 @@ pub struct Compiled {
     /// Whether it is a snapshot, and if not, why.
     pub snapshot: Result<(), Refusal>,
     /// What wasmtime made. Running anything else is running its author's machine code: whoever loads it must know where it comes from.
-    code: Vec<u8>,
+    code: Bytes,
 }
 
 impl Job {
     /// Names it: the same bytes for the same engine with the same warm-up have the same digest.
     pub(crate) fn digest(&self) -> blake3::Hash {
+        Self::name(&self.component, self.engine, &self.warm_up)
+    }
+
+    /// The digest of a job with these parts.
+    pub(crate) fn name(component: &Bytes, engine: Profile, warm_up: &WarmUp) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        self.words(&mut |word| {
+        wire::words(component, engine, warm_up, &mut |word| {
             hasher.update(&(word.len() as u64).to_le_bytes());
             hasher.update(word);
         });
@@ -46,16 +51,13 @@ impl Job {
         let engine = Engine::new(&self.engine.features()).map_err(refused)?;
         let snapshot = match snapshot {
             Ok(bytes) => match engine.precompile_component(&bytes) {
-                Ok(code) => return Ok(Compiled { snapshot: Ok(()), code }),
+                Ok(code) => return Ok(Compiled::of(Ok(()), code.into())),
                 Err(error) => Refusal::Form(format!("{error:#}")),
             },
             Err(refusal) => refusal,
         };
         let code = engine.precompile_component(&self.component).map_err(refused)?;
-        Ok(Compiled {
-            snapshot: Err(snapshot),
-            code,
-        })
+        Ok(Compiled::of(Err(snapshot), code.into()))
     }
 
     /// On a thread of its own: one that has no runtime yet, and whose CPU time is the warm-up's. `None` when it panicked.
@@ -65,12 +67,17 @@ impl Job {
 }
 
 impl Compiled {
-    pub(crate) fn of(snapshot: Result<(), Refusal>, code: Vec<u8>) -> Self {
+    pub(crate) fn of(snapshot: Result<(), Refusal>, code: Bytes) -> Self {
         Self { snapshot, code }
     }
 
     pub(crate) fn code(&self) -> &[u8] {
         &self.code
+    }
+
+    /// Whether the next compilation would come to the same: a snapshot that a busy machine prevented is worth another try.
+    pub(crate) fn lasts(&self) -> bool {
+        !matches!(self.snapshot, Err(Refusal::Busy(_)))
     }
 
     /// Makes it callable.

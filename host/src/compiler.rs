@@ -1,16 +1,20 @@
 //! Compiles in a process of its own. A component is an outsider's, and compiling one is where it could take all memory, time, or the process
 //! with it: a child that dies or does not end fails what it was compiling, and nothing else.
 
+mod walls;
+
 use crate::{Compiled, Job, LoadError, wire};
+use bytes::{Buf, Bytes};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::{
     io::{self, Read, Write},
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Condvar, Mutex, PoisonError, mpsc},
+    sync::{Arc, Condvar, Mutex, Once, PoisonError, mpsc},
     thread,
     time::Duration,
 };
+use walls::Walls;
 
 /// Memory that a child may write to, in bytes: several times what the largest Rust worker needs.
 const MEMORY: u64 = 2 << 30;
@@ -18,6 +22,8 @@ const MEMORY: u64 = 2 << 30;
 const CPU: Duration = Duration::from_secs(120);
 /// Wall time of a child; a machine that is busy serving gives it little.
 const WALL: Duration = Duration::from_secs(180);
+/// Waiting for a place among the children: more than three of the longest compilations. Whoever waited in vain may try again.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// The most that a child may answer, in bytes: ten times the code of the largest pack's component would not fit, and neither would a loop.
 const MAX_ANSWER: u64 = 1 << 30;
 /// Lower than the serving threads' priority.
@@ -41,6 +47,8 @@ pub struct Children {
     limits: ChildLimits,
     free: Mutex<usize>,
     freed: Condvar,
+    /// Whether the log knows that the children's walls are not whole.
+    told: Once,
 }
 
 /// What one child may use.
@@ -54,6 +62,8 @@ pub struct ChildLimits {
     pub wall: Duration,
     /// Children at once.
     pub at_once: usize,
+    /// How long one waits for a place among them.
+    pub patience: Duration,
 }
 
 impl Default for ChildLimits {
@@ -64,6 +74,7 @@ impl Default for ChildLimits {
             cpu: CPU,
             wall: WALL,
             at_once: (thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
+            patience: PATIENCE,
         }
     }
 }
@@ -76,6 +87,7 @@ impl Compiler {
             limits,
             free: Mutex::new(limits.at_once.max(1)),
             freed: Condvar::new(),
+            told: Once::new(),
         }))
     }
 
@@ -107,19 +119,29 @@ impl Drop for Place<'_> {
 }
 
 impl Children {
-    fn enter(&self) -> Place<'_> {
+    /// `None` when no place became free in time.
+    fn enter(&self) -> Option<Place<'_>> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self
+        let (mut free, waited) = self
             .freed
-            .wait_while(free, |free| *free == 0)
+            .wait_timeout_while(free, self.limits.patience, |free| *free == 0)
             .unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return None;
+        }
         *free -= 1;
-        Place(self)
+        Some(Place(self))
     }
 
     fn run(&self, job: &Job) -> Result<Compiled, LoadError> {
         let died = |what: String| LoadError::Compiler(what);
-        let _place = self.enter();
+        let waited = || {
+            died(format!(
+                "no place among the compilers within {} s",
+                self.limits.patience.as_secs_f32()
+            ))
+        };
+        let _place = self.enter().ok_or_else(waited)?;
         let mut child = self
             .spawn()
             .map_err(|error| died(format!("the compiler does not start: {error}")))?;
@@ -152,8 +174,22 @@ impl Children {
             .wait()
             .map_err(|error| died(format!("the compiler's end is not known: {error}")))?;
         match answer {
-            Ok(answer) if status.success() => wire::read(&answer).map_err(|_| died("the compiler's answer is cut off".to_owned()))?,
+            Ok(answer) if status.success() => {
+                let cut_off = || died("the compiler's answer is cut off".to_owned());
+                let mut answer = Bytes::from(answer);
+                let walls = answer.try_get_u8().ok().and_then(Walls::of);
+                self.tell(walls.ok_or_else(cut_off)?);
+                wire::read(&answer).map_err(|_| cut_off())?
+            }
             _ => Err(died(format!("the compiler died: {}", told(status)))),
+        }
+    }
+
+    fn tell(&self, walls: Walls) {
+        if walls != Walls::Whole {
+            self.told.call_once(|| {
+                tracing::warn!(target: "compiler", ?walls, "this kernel does not wall off compilers from files and the network (Landlock, whole from Linux 6.12); they have their limits alone");
+            });
         }
     }
 
@@ -218,10 +254,13 @@ pub fn serve_child(memory: u64, cpu: Duration, mut input: impl Read, mut output:
     // Not the address space: a WebAssembly memory reserves 4 GiB of it and writes to a few pages.
     limit(Resource::Data, memory)?;
     nice(NICE)?;
+    // Last: what it was given is open by now.
+    let walls = Walls::raise();
     let mut question = Vec::new();
     input.read_to_end(&mut question)?;
     let job = Job::read(&question).map_err(|_| io::Error::other("the job is cut off"))?;
     drop(question);
+    output.write_all(&[walls.letter()])?;
     output.write_all(&wire::write(&job.run()))?;
     output.flush()
 }

@@ -5,23 +5,24 @@ mod machine;
 mod profile;
 
 use crate::{
-    Compiled, Compiler, Job, LoadError, Refusal, Revision, RevisionSpec, WarmUp,
+    Activations, Compiler, Components, Job, LoadError, Loaded, Refusal, ResidenceLimits, Revision, RevisionSpec, WarmUp,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     lane::Lane,
     quota::Rates,
+    residence::{Maker, Residence, Unit},
     revision::Prepared,
 };
 use machine::Machine;
 pub use profile::Profile;
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, SystemTime},
 };
+use tokio::time::Instant;
 use tollgate_store::SessionStore;
-use wasmtime::{Engine, component::Component};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime::Engine;
 
 /// Between two ticks of the epoch. Short enough that a loop holds a thread for no longer than a slow hash would, long enough
 /// that an ordinary call never meets one.
@@ -42,6 +43,8 @@ pub struct HostConfig {
     pub compiler: Compiler,
     /// Where compiled workers are kept; `None`: nowhere.
     pub cache: Option<CacheConfig>,
+    /// What stays in memory. Without a cache all of it does.
+    pub residence: ResidenceLimits,
 }
 
 impl Default for HostConfig {
@@ -54,6 +57,7 @@ impl Default for HostConfig {
             max_memory: 4 << 30,
             compiler: Compiler::Here,
             cache: None,
+            residence: ResidenceLimits::default(),
         }
     }
 }
@@ -93,7 +97,8 @@ pub struct PoolUse {
 #[derive(Clone)]
 pub struct Host(Arc<Inner>);
 
-struct Inner {
+/// The host's parts.
+pub(crate) struct Inner {
     /// Those that something needed so far.
     machines: Mutex<BTreeMap<Profile, Arc<Machine>>>,
     config: HostConfig,
@@ -101,12 +106,8 @@ struct Inner {
     store: Arc<dyn SessionStore>,
     rates: Rates,
     cache: Option<Cache>,
-    /// Components that are loaded, by what they were made from, so that a pack that many use is compiled once.
-    prepared: Mutex<HashMap<blake3::Hash, Arc<Slot>>>,
+    residence: Arc<Residence<Inner>>,
 }
-
-/// One component's place: held while it is compiled, so that a second caller waits for it instead of compiling it again.
-type Slot = Mutex<Weak<Prepared>>;
 
 impl Host {
     /// Starts the engine `default`. Others start when the first component asks for them.
@@ -116,6 +117,7 @@ impl Host {
     pub fn new(config: HostConfig, store: Arc<dyn SessionStore>) -> Result<Self, HostError> {
         let machine = Arc::new(Machine::start(Profile::Default, &config)?);
         let lane = Lane::new().map_err(|error| HostError::Pool(error.to_string()))?;
+        let residence = Residence::new(config.residence);
         let cache = config.cache.clone().map(|cache| Cache::open(cache, &machine.engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
             machines: Mutex::new(BTreeMap::from([(Profile::Default, machine)])),
@@ -124,7 +126,7 @@ impl Host {
             store,
             rates: Rates::default(),
             cache,
-            prepared: Mutex::default(),
+            residence,
         })))
     }
 
@@ -133,35 +135,29 @@ impl Host {
     /// # Errors
     /// When it is no component, needs what this host does not give, or asks for more than the pool has.
     pub fn load(&self, spec: RevisionSpec) -> Result<Arc<Revision>, LoadError> {
+        let again: Arc<dyn Components> = Arc::new(spec.component.clone());
+        self.load_from(spec, &again)
+    }
+
+    /// The same; when the worker has left memory and the cache has lost it, `again` gives its bytes, which are not kept until then.
+    ///
+    /// # Errors
+    /// As [`Host::load`].
+    pub fn load_from(&self, spec: RevisionSpec, again: &Arc<dyn Components>) -> Result<Arc<Revision>, LoadError> {
         if spec.limits.memory.get() > self.0.config.max_memory {
             return Err(LoadError::Size(format!(
                 "limits.memory is {}, the host gives at most {} bytes",
                 spec.limits.memory, self.0.config.max_memory
             )));
         }
-        let machine = self.machine(spec.engine)?;
-        let prepared = self.prepare(
-            &machine,
-            &Job {
-                component: spec.component.clone(),
-                engine: spec.engine,
-                warm_up: spec.warm_up.clone(),
-            },
-        )?;
-        let (prepared, snapshot) = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
+        let machine = self.0.machine(spec.engine)?;
+        let (mut unit, prepared) = self.prepare(&spec, &spec.warm_up, again)?;
+        let snapshot = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
             // As it is, it may still do with what the deployment gives.
-            let plain = self.prepare(
-                &machine,
-                &Job {
-                    component: spec.component.clone(),
-                    engine: spec.engine,
-                    warm_up: WarmUp::none(),
-                },
-            )?;
-            (plain, Err(Refusal::Memory))
+            (unit, _) = self.prepare(&spec, &WarmUp::none(), again)?;
+            Err(Refusal::Memory)
         } else {
-            let snapshot = prepared.snapshot.clone();
-            (prepared, snapshot)
+            prepared.snapshot.clone()
         };
         let rate = self
             .0
@@ -169,7 +165,7 @@ impl Host {
             .bound(&*self.0.store, &spec.tenant, &spec.deployment, &spec.limits.store);
         Ok(Revision::new(
             spec,
-            prepared,
+            unit,
             snapshot,
             machine.gate.clone(),
             self.0.lane.clone(),
@@ -203,76 +199,88 @@ impl Host {
         self.pool().instances
     }
 
+    /// What bringing workers into memory has counted.
+    pub fn activations(&self) -> &Activations {
+        &self.0.residence.counters
+    }
+
+    /// The workers that are in memory.
+    pub fn loaded(&self) -> Loaded {
+        self.0.residence.loaded()
+    }
+
+    /// Lets go of workers that nobody has called for too long.
+    pub fn sweep(&self, now: Instant) {
+        self.0.residence.sweep(now);
+    }
+
+    fn prepare(
+        &self,
+        spec: &RevisionSpec,
+        warm_up: &WarmUp,
+        again: &Arc<dyn Components>,
+    ) -> Result<(Arc<Unit<Inner>>, Arc<Prepared>), LoadError> {
+        let residence = &self.0.residence;
+        let name = Job::name(&spec.component, spec.engine, warm_up);
+        // Without a cache nothing leaves, and nothing is asked for again.
+        let again = self.0.cache.is_some().then(|| Arc::clone(again));
+        let unit = residence.unit(name, || {
+            Unit::new(
+                name,
+                spec.engine,
+                warm_up.clone(),
+                again,
+                Arc::clone(&self.0),
+                Arc::clone(residence),
+            )
+        });
+        let prepared = unit.load(&spec.component)?;
+        Ok((unit, prepared))
+    }
+}
+
+impl Maker for Inner {
+    type Made = Prepared;
+
+    fn find(&self, name: blake3::Hash, engine: Profile) -> Option<Prepared> {
+        let cache = self.cache.as_ref()?;
+        let name = cache.name(name);
+        let compiled = cache.load(name, SystemTime::now())?;
+        let linked = self.machine(engine).and_then(|machine| machine.load(&compiled, true));
+        linked.inspect_err(|_| cache.discard(name)).ok()
+    }
+
+    fn make(&self, job: &Job) -> Result<Prepared, LoadError> {
+        let machine = self.machine(job.engine)?;
+        let compiled = self.config.compiler.run(job)?;
+        let mut prepared = machine.load(&compiled, false)?;
+        let Some(cache) = self.cache.as_ref().filter(|_| compiled.lasts()) else {
+            return Ok(prepared);
+        };
+        match cache.store(cache.name(job.digest()), &compiled, SystemTime::now()) {
+            Ok(()) => prepared.kept = true,
+            Err(error) => tracing::warn!(target: "cache", %error, "a compiled worker is not kept on disk, and stays in memory"),
+        }
+        Ok(prepared)
+    }
+
+    fn weight(prepared: &Prepared) -> (u64, bool) {
+        (prepared.bytes, prepared.kept)
+    }
+}
+
+impl Inner {
     /// The engine of this kind; starts it when it is the first time.
     fn machine(&self, profile: Profile) -> Result<Arc<Machine>, LoadError> {
-        let mut machines = self.0.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut machines = self.machines.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(machine) = machines.get(&profile) {
             return Ok(Arc::clone(machine));
         }
-        let started = Machine::start(profile, &self.0.config);
+        let started = Machine::start(profile, &self.config);
         let machine = Arc::new(started.map_err(|error| LoadError::Size(format!("the engine `{}`: {error}", profile.name())))?);
         machines.insert(profile, Arc::clone(&machine));
         Ok(machine)
     }
-
-    fn prepare(&self, machine: &Machine, job: &Job) -> Result<Arc<Prepared>, LoadError> {
-        let slot = {
-            let mut known = self.0.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|prepared| prepared.strong_count() > 0));
-            Arc::clone(known.entry(job.digest()).or_default())
-        };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(prepared) = slot.upgrade() {
-            return Ok(prepared);
-        }
-        let (component, snapshot) = self.compile(machine, job)?;
-        let prepared = Arc::new(link(machine, &component, snapshot)?);
-        *slot = Arc::downgrade(&prepared);
-        Ok(prepared)
-    }
-
-    /// From the cache, else by the compiler.
-    fn compile(&self, machine: &Machine, job: &Job) -> Result<(Component, Result<(), Refusal>), LoadError> {
-        let load = |compiled: &Compiled| Ok((compiled.load(&machine.engine)?, compiled.snapshot.clone()));
-        // What was compiled just now for this machine is refused for one reason: its size.
-        let fresh = || -> Result<_, LoadError> {
-            let compiled = self.0.config.compiler.run(job)?;
-            let loaded = load(&compiled).map_err(|error: LoadError| machine.unfit(&error))?;
-            Ok((compiled, loaded))
-        };
-        let Some(cache) = &self.0.cache else {
-            return fresh().map(|(_, loaded)| loaded);
-        };
-        let name = cache.name(job);
-        if let Some(compiled) = cache.load(name, SystemTime::now()) {
-            match load(&compiled) {
-                Ok(loaded) => return Ok(loaded),
-                Err(_) => cache.discard(name),
-            }
-        }
-        let (compiled, loaded) = fresh()?;
-        if let Err(error) = cache.store(name, &compiled, SystemTime::now()) {
-            tracing::warn!(target: "cache", %error, "a compiled worker is not kept");
-        }
-        Ok(loaded)
-    }
-}
-
-fn link(machine: &Machine, component: &Component, snapshot: Result<(), Refusal>) -> Result<Prepared, LoadError> {
-    // Else the first request would pay for the image.
-    component
-        .initialize_copy_on_write_image()
-        .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-    let linked = machine.link(component)?;
-    Ok(Prepared {
-        pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
-        memory: component
-            .resources_required()
-            .and_then(|needs| needs.max_initial_memory_size)
-            .unwrap_or_default()
-            .saturating_mul(PAGE),
-        snapshot,
-    })
 }
 
 /// Advances the epoch until the engine is gone.

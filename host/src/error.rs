@@ -1,5 +1,7 @@
 //! What can go wrong between a component's bytes and its answer, and whose fault it is.
 
+use std::time::Duration;
+
 /// A component that cannot run here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
@@ -20,6 +22,9 @@ pub enum LoadError {
     /// It imports a known interface in another shape, or exports no `wasi:http/incoming-handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),
+    /// It has to be compiled again, and its bytes are not to be had.
+    #[error("the component cannot be read again: {0}")]
+    Source(String),
     /// It needs more than one place in the pool has.
     #[error("the component does not fit the pool: {0}")]
     Size(String),
@@ -31,6 +36,14 @@ pub enum CallError {
     /// As many calls wait as may, or this one waited too long, or the pool is full. Ours: 503, try again.
     #[error("no free place: {0}")]
     Saturated(&'static str),
+    /// The worker was not in memory, and did not come there, or not in time. Ours: 503.
+    #[error("the worker is not in memory: {reason}")]
+    Cold {
+        /// Why not.
+        reason: String,
+        /// When it is tried again.
+        again_in: Duration,
+    },
     /// Out of CPU time. The worker's: 504.
     #[error("the worker used up its CPU time")]
     Cpu,

@@ -5,7 +5,7 @@
 //!
 //! In reading order: [`engine`] (the engines with their settings and pools, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
-//! (what is kept), [`revision`] (something that can be called), [`admission`] (who
+//! (what is kept on disk), [`residence`] (what is in memory), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (both by way of [`kept`], bounded by [`quota`]), [`settings`], [`secrets`],
 //! [`outgoing`], [`sockets`] (which deny), [`log`], [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
@@ -32,6 +32,7 @@ mod log;
 mod outgoing;
 mod own;
 mod quota;
+mod residence;
 mod revision;
 mod secrets;
 mod session;
@@ -50,6 +51,7 @@ pub use error::{CallError, LoadError};
 pub use imports::{Grant, Import, imports};
 pub use limit::{Hits, Limit};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
+pub use residence::{Activations, Components, Durations, Loaded, ResidenceLimits};
 pub use revision::{Counters, Revision, RevisionSpec};
 pub use secrets::Secrets;
 pub use session::{MAX_SESSION, SESSION_LIFE, Session};

@@ -4,10 +4,12 @@ use crate::{
     CallError, Outbound, Profile, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
     admission::{Gate, Place},
     call,
+    engine::Inner,
     guest::Guest,
     lane::Lane,
     limit::{Hits, Limit},
     quota::Rate,
+    residence::Unit,
     settings,
 };
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use std::{
     },
     time::Instant,
 };
+use tokio::sync::Semaphore;
 use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
 use tollgate_store::{SessionStore, Usage};
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
@@ -57,6 +60,10 @@ pub(crate) struct Prepared {
     pub(crate) memory: u64,
     /// Whether instances begin where the warm-up ended, and if not, why.
     pub(crate) snapshot: Result<(), Refusal>,
+    /// Its bytes, as large as it is in the cache.
+    pub(crate) bytes: u64,
+    /// Whether the cache has it.
+    pub(crate) kept: bool,
 }
 
 /// What a revision has counted since it was loaded. Read by `/metrics`.
@@ -105,7 +112,7 @@ impl Counters {
             CallError::Headers(_) => Limit::Fields,
             CallError::BodyTooLarge => Limit::Body,
             CallError::BodyTooSlow => Limit::BodyStall,
-            CallError::Trap(_) | CallError::NoAnswer | CallError::ErrorCode(_) | CallError::Host(_) => return,
+            CallError::Cold { .. } | CallError::Trap(_) | CallError::NoAnswer | CallError::ErrorCode(_) | CallError::Host(_) => return,
         });
     }
 }
@@ -120,7 +127,9 @@ pub struct Revision {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) outbound: Option<Arc<dyn Outbound>>,
-    pub(crate) prepared: Arc<Prepared>,
+    unit: Arc<Unit<Inner>>,
+    /// Who may wait until it is in memory: as many as may run or wait for a place.
+    cold: Semaphore,
     snapshot: Result<(), Refusal>,
     pub(crate) store: Arc<dyn SessionStore>,
     /// How often all calls of the deployment may ask the store.
@@ -141,7 +150,7 @@ pub(crate) struct Places {
 impl Revision {
     pub(crate) fn new(
         spec: RevisionSpec,
-        prepared: Arc<Prepared>,
+        unit: Arc<Unit<Inner>>,
         snapshot: Result<(), Refusal>,
         pool: Gate,
         lane: Lane,
@@ -159,7 +168,13 @@ impl Revision {
             config,
             secrets: spec.secrets,
             outbound: spec.outbound,
-            prepared,
+            unit,
+            cold: Semaphore::new(
+                spec.limits
+                    .concurrency
+                    .saturating_add(spec.limits.queue)
+                    .min(Semaphore::MAX_PERMITS),
+            ),
             snapshot,
             store,
             rate,
@@ -198,11 +213,13 @@ impl Revision {
     /// # Errors
     /// See [`CallError`].
     pub async fn call(self: &Arc<Self>, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
-        let answer = match self.admit().await {
-            Ok(places) => call::run(self, request, places).await,
-            Err(error) => Err(error),
+        let answer = async {
+            // Before it takes a place: a worker that has to be compiled must not hold places that others need.
+            let prepared = self.prepared().await?;
+            let places = self.admit().await?;
+            call::run(self, prepared, request, places).await
         };
-        answer.inspect_err(|error| self.counters.count(error))
+        answer.await.inspect_err(|error| self.counters.count(error))
     }
 
     /// Makes an instance and drops it, without calling it: what a call pays before anything of it runs. For benches.
@@ -211,7 +228,8 @@ impl Revision {
     /// See [`CallError`].
     #[doc(hidden)]
     pub async fn instantiate(self: &Arc<Self>) -> Result<(), CallError> {
-        call::instantiate(self, self.admit().await?).await
+        let prepared = self.prepared().await?;
+        call::instantiate(self, &prepared, self.admit().await?).await
     }
 
     /// Goes on in the slow lane.
@@ -219,6 +237,21 @@ impl Revision {
         self.counters.slowed.fetch_add(1, Ordering::Relaxed);
         let done = self.lane.run(rest).await;
         done.ok_or_else(|| CallError::Host("a call panicked in the slow lane".to_owned()))
+    }
+
+    /// Whether its worker is in memory. If not, the next call brings it there.
+    pub fn is_loaded(&self) -> bool {
+        self.unit.is_here()
+    }
+
+    /// What is called, brought into memory if need be; waits for that as long as a call may take.
+    async fn prepared(&self) -> Result<Arc<Prepared>, CallError> {
+        if let Some(prepared) = self.unit.here() {
+            return Ok(prepared);
+        }
+        let waiting = self.cold.try_acquire();
+        let _waiting = waiting.map_err(|_| CallError::Saturated("too many wait for the worker to be in memory"))?;
+        self.unit.get(self.limits.wall).await
     }
 
     /// One deadline for both gates.

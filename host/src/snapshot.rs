@@ -70,6 +70,9 @@ pub enum Refusal {
     /// It trapped, gave no answer, or was over a limit.
     #[error("the warm-up failed: {0}")]
     Failed(String),
+    /// The machine did not let it end: another time it may.
+    #[error("the warm-up could not be finished on this machine just now: {0}")]
+    Busy(String),
     /// It is of a form whose state cannot be taken.
     #[error("the state of this component cannot be taken: {0}")]
     Form(String),
@@ -95,6 +98,7 @@ impl Refusal {
             Self::Import(_) => "import",
             Self::Handles => "handles",
             Self::Failed(_) => "failed",
+            Self::Busy(_) => "busy",
             Self::Form(_) => "form",
             Self::Memory => "memory",
         }
@@ -128,19 +132,19 @@ pub(crate) fn take(component: &[u8], engine: Profile, warm_up: &WarmUp) -> Resul
     let (context, instrumented) = wizer.instrument_component(component).map_err(form)?;
     let memory = engine.warm_up_memory() + READING;
     let engine = Engine::new(&settings(engine)).map_err(form)?;
-    engine::tick(&engine).map_err(|error| Refusal::Failed(error.to_string()))?;
+    engine::tick(&engine).map_err(|error| Refusal::Busy(error.to_string()))?;
     let component = Component::from_binary(&engine, &instrumented).map_err(form)?;
     let linked = witness::link(&engine, &component).and_then(|linker| linker.instantiate_pre(&component));
     let pre = ProxyPre::new(linked.map_err(form)?).map_err(form)?;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-    let runtime = runtime.map_err(|error| Refusal::Failed(error.to_string()))?;
+    let runtime = runtime.map_err(|error| Refusal::Busy(error.to_string()))?;
     runtime.block_on(async {
         let mut store = store(&engine, memory);
         let warm = timeout(WALL, warm(&mut store, &pre, warm_up));
         let instance = warm
             .await
-            .map_err(|_| Refusal::Failed(format!("it took more than {} s", WALL.as_secs())))??;
+            .map_err(|_| Refusal::Busy(format!("it took more than {} s", WALL.as_secs())))??;
         let witness = store.data();
         if witness.called_out() {
             return Err(Refusal::CallOut);

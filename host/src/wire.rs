@@ -35,7 +35,7 @@ fn put(out: &mut Vec<u8>, word: &[u8]) {
 impl Job {
     pub(crate) fn write(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.component.len() + LENGTH);
-        self.words(&mut |word| put(&mut out, word));
+        words(&self.component, self.engine, &self.warm_up, &mut |word| put(&mut out, word));
         out
     }
 
@@ -67,22 +67,22 @@ impl Job {
             warm_up: WarmUp(requests),
         })
     }
+}
 
-    /// All of it, as a list of words: the component, the engine, then for each request its parts and its fields.
-    pub(crate) fn words<'a>(&'a self, word: &mut impl FnMut(&'a [u8])) {
-        word(&self.component);
-        word(self.engine.name().as_bytes());
-        for request in &self.warm_up.0 {
-            word(request.method.as_bytes());
-            word(request.path.as_bytes());
-            word(request.body.as_bytes());
-            for (name, value) in &request.headers {
-                word(name.as_bytes());
-                word(value.as_bytes());
-            }
-            // Ends the fields: no name is empty.
-            word(b"");
+/// All of a job, as a list of words: the component, the engine, then for each request its parts and its fields.
+pub(crate) fn words<'a>(component: &'a [u8], engine: Profile, warm_up: &'a WarmUp, word: &mut impl FnMut(&'a [u8])) {
+    word(component);
+    word(engine.name().as_bytes());
+    for request in &warm_up.0 {
+        word(request.method.as_bytes());
+        word(request.path.as_bytes());
+        word(request.body.as_bytes());
+        for (name, value) in &request.headers {
+            word(name.as_bytes());
+            word(value.as_bytes());
         }
+        // Ends the fields: no name is empty.
+        word(b"");
     }
 }
 
@@ -110,13 +110,14 @@ pub(crate) fn write(outcome: &Result<Compiled, LoadError>) -> Vec<u8> {
 }
 
 /// Reads it. The code in it is trusted by whoever trusts the bytes.
-pub(crate) fn read(bytes: &[u8]) -> Result<Result<Compiled, LoadError>, Malformed> {
+pub(crate) fn read(bytes: &Bytes) -> Result<Result<Compiled, LoadError>, Malformed> {
     let mut words = Words(bytes);
     let outcome = match words.next()? {
         b"compiled" => {
             let (kind, detail) = (words.text()?, words.text()?);
             let snapshot = if kind.is_empty() { Ok(()) } else { Err(refusal(&kind, detail)?) };
-            Ok(Compiled::of(snapshot, words.next()?.to_vec()))
+            // Megabytes, which need no copy.
+            Ok(Compiled::of(snapshot, bytes.slice_ref(words.next()?)))
         }
         b"refused" => Err(LoadError::Compile(words.text()?)),
         _ => return Err(Malformed),
@@ -134,6 +135,7 @@ fn parts(refusal: &Refusal) -> (&'static str, &str) {
         Refusal::Import(name) => ("import", name),
         Refusal::Handles => ("handles", ""),
         Refusal::Failed(why) => ("failed", why),
+        Refusal::Busy(why) => ("busy", why),
         Refusal::Form(why) => ("form", why),
         Refusal::Memory => ("memory", ""),
     }
@@ -149,6 +151,7 @@ fn refusal(kind: &str, detail: String) -> Result<Refusal, Malformed> {
         "import" => Refusal::Import(detail),
         "handles" => Refusal::Handles,
         "failed" => Refusal::Failed(detail),
+        "busy" => Refusal::Busy(detail),
         "form" => Refusal::Form(detail),
         "memory" => Refusal::Memory,
         _ => return Err(Malformed),
@@ -199,25 +202,26 @@ mod tests {
             Err(Refusal::Import("wasi:keyvalue/store@0.2.0-draft".into())),
             Err(Refusal::Handles),
             Err(Refusal::Failed("it trapped".into())),
+            Err(Refusal::Busy("it took too long".into())),
             Err(Refusal::Form("no".into())),
             Err(Refusal::Memory),
         ];
         for snapshot in snapshots {
-            let outcome = Ok(Compiled::of(snapshot, b"code".to_vec()));
-            assert_eq!(read(&write(&outcome)), Ok(outcome));
+            let outcome = Ok(Compiled::of(snapshot, Bytes::from_static(b"code")));
+            assert_eq!(read(&write(&outcome).into()), Ok(outcome));
         }
         let refused = Err(LoadError::Compile("why".into()));
-        assert_eq!(read(&write(&refused)), Ok(refused));
+        assert_eq!(read(&write(&refused).into()), Ok(refused));
     }
 
     #[test]
     fn what_is_cut_off_or_goes_on_is_malformed() {
-        let whole = write(&Ok(Compiled::of(Ok(()), b"code".to_vec())));
+        let whole = Bytes::from(write(&Ok(Compiled::of(Ok(()), Bytes::from_static(b"code")))));
         for end in 0..whole.len() {
-            assert_eq!(read(whole.get(..end).unwrap_or_default()), Err(Malformed), "{end}");
+            assert_eq!(read(&whole.slice(..end)), Err(Malformed), "{end}");
         }
-        assert_eq!(read(&[whole.as_slice(), b"x"].concat()), Err(Malformed));
-        assert_eq!(read(&u64::MAX.to_le_bytes()), Err(Malformed));
+        assert_eq!(read(&[&*whole, b"x"].concat().into()), Err(Malformed));
+        assert_eq!(read(&Bytes::copy_from_slice(&u64::MAX.to_le_bytes())), Err(Malformed));
         let job = job().write();
         assert!(Job::read(job.get(..job.len() - 1).unwrap_or_default()).is_err());
     }

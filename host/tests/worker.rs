@@ -7,6 +7,8 @@
 mod cache;
 #[path = "worker/engines.rs"]
 mod engines;
+#[path = "worker/residence.rs"]
+mod residence;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 

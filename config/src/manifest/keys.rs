@@ -142,7 +142,7 @@ const KEYS: &[Key] = &[
     key("", "admin", "a mapping of `address` and `token`", Value(|| format!("{{ address: {} }}", listener::ADMIN_ADDRESS)), "the operator's own listener"),
     key("", "store", "a mapping of `kind` and `path`", Value(|| format!("{{ kind: sled, path: {} }}", storage::STORE_PATH)), "where sessions and workers' state live"),
     key("", "journal", "a mapping of `path`", Words("beside the sled path; in memory when the store is"), "where promises are kept, such as which deliveries are done"),
-    key("", "cache", "a mapping of `path`", Words("`cache` beside the sled path; none when the store is in memory"), "compiled workers, kept over restarts"),
+    key("", "cache", "a mapping of `path`, `loaded`, `idle`", Words("`cache` beside the sled path; none when the store is in memory"), "compiled workers, kept over restarts"),
     key("", "trust", "a mapping of `keys` and `unsigned`", Words("nothing is trusted: no pack runs"), "whose packs may run"),
     key("", "identity", "a mapping of `by` and the ways' settings", Value(|| "{ by: [host] }".to_owned()), "how the tenant of a request is found"),
     key("", "tenants", "a mapping from tenant ids to tenants", Words("no tenants"), "the customers of the platform"),
@@ -171,6 +171,8 @@ const KEYS: &[Key] = &[
     later("store", "url", "a reference to a `redis://` URL", "a Redis server that several gateways share"),
     key("journal", "path", PATH, Required, "the journal's folder"),
     key("cache", "path", PATH, Required, "the cache's folder; its owner alone may read it"),
+    key("cache", "loaded", SIZE, Value(|| storage::CACHE_LOADED.to_string()), "most compiled workers in memory, in bytes as they lie in the cache; the one that was not called for longest leaves, and comes back with its next call"),
+    key("cache", "idle", DURATION, Value(|| ShownDuration(storage::CACHE_IDLE).to_string()), "a worker that was not called for so long leaves memory, and comes back with its next call"),
 
     key("trust", "keys", "a list of paths, from the manifest's folder", Words("none"), "public keys of publishers, SPKI PEM files of Ed25519 keys"),
     key("trust", "unsigned", "`allow`, in environment `local`", Words("unsigned packs are refused"), "run packs that nobody signed"),

@@ -1,7 +1,11 @@
 //! `store`, `journal`, `cache` and `trust`: what lies on disk, and whose packs may run.
 
-use super::{Journal, Store, Trust, context::Context, value::Value};
-use std::path::{Path, PathBuf};
+use super::{Cache, Journal, Store, Trust, context::Context, value::Value};
+use crate::unit::{ByteSize, parse_duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Where sessions live when the manifest does not say: beside the manifest, in a folder that a listing hides.
 pub const STORE_PATH: &str = ".tollgate/store";
@@ -10,6 +14,11 @@ pub const JOURNAL_NAME: &str = "journal";
 
 /// The cache's folder beside the store's.
 pub const CACHE_NAME: &str = "cache";
+
+/// Compiled workers in memory: some five hundred ordinary ones, or a handful with an interpreter.
+pub const CACHE_LOADED: ByteSize = ByteSize::mib(512);
+/// A worker that nobody called for so long leaves memory; bringing it back costs a caller milliseconds.
+pub const CACHE_IDLE: Duration = Duration::from_secs(600);
 
 /// Reads `store`.
 pub(super) fn store(value: Option<Value<'_>>, context: &mut Context) -> Option<Store> {
@@ -77,19 +86,36 @@ fn beside(store: &Path) -> PathBuf {
 }
 
 /// Reads `cache`; where it is not said, it lies beside the store. A store in memory leaves nothing on disk, and neither does its cache.
-pub(super) fn cache(value: Option<Value<'_>>, store: Option<&Store>, context: &mut Context) -> Option<Option<PathBuf>> {
+pub(super) fn cache(value: Option<Value<'_>>, store: Option<&Store>, context: &mut Context) -> Option<Option<Cache>> {
     let Some(value) = value else {
         return Some(match store? {
             Store::Memory => None,
-            Store::Sled(path) => Some(path.with_file_name(CACHE_NAME)),
+            Store::Sled(path) => Some(Cache {
+                path: path.with_file_name(CACHE_NAME),
+                loaded: CACHE_LOADED,
+                idle: CACHE_IDLE,
+            }),
         });
     };
-    let path = value.fields("cache", context)?.need("path", context)?;
+    let fields = value.fields("cache", context)?;
+    let loaded = match fields.get("loaded") {
+        Some(value) => value.parse(ByteSize::parse, context),
+        None => Some(CACHE_LOADED),
+    };
+    let idle = match fields.get("idle") {
+        Some(value) => value.parse(parse_duration, context),
+        None => Some(CACHE_IDLE),
+    };
+    let path = fields.need("path", context)?;
     let folder = path.path(context)?;
     if matches!(store, Some(Store::Sled(taken)) if *taken == folder) {
         return path.refuse_with("the store has this folder already", "use another".to_owned(), context);
     }
-    Some(Some(folder))
+    Some(Some(Cache {
+        path: folder,
+        loaded: loaded?,
+        idle: idle?,
+    }))
 }
 
 /// Reads `trust`.

@@ -16,7 +16,7 @@ fn everything() -> Value {
         "admin": { "address": "127.0.0.1:0", "token": "env://TOKEN" },
         "store": { "kind": "sled", "path": "store" },
         "journal": { "path": "journal" },
-        "cache": { "path": "cache" },
+        "cache": { "path": "cache", "loaded": "1GiB", "idle": "1h" },
         "trust": { "keys": ["a.pub"], "unsigned": "allow" },
         "identity": {
             "by": ["host", "header", "jwt", "env"],

@@ -3,9 +3,9 @@
 use super::MAC;
 use rustix::fs::{Mode, OFlags};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -15,6 +15,8 @@ pub(super) const KEY: &str = "code.key";
 pub(super) const PARTIAL: &str = ".new";
 /// Who may read the cache: its owner.
 pub(super) const FOLDER_MODE: u32 = 0o700;
+/// Mode of an entry: nobody changes one.
+const ENTRY_MODE: u32 = 0o400;
 /// Mode of the key.
 pub(super) const KEY_MODE: u32 = 0o600;
 
@@ -78,15 +80,22 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// This build: the hash of the file that it was started from.
-pub(super) fn program() -> io::Result<blake3::Hash> {
-    let mut file = File::open("/proc/self/exe")?;
-    let mut hasher = blake3::Hasher::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hasher.finalize()),
-            read => hasher.update(chunk.get(..read).unwrap_or_default()),
-        };
+/// Writes a file whole or not at all: what is not whole has another name, and goes.
+pub(super) fn write(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut chance = [0; 8];
+    getrandom::fill(&mut chance).map_err(io::Error::other)?;
+    // Not by the process's id: two gateways in containers may have the same.
+    let partial = path.with_extension(format!("{:016x}{PARTIAL}", u64::from_ne_bytes(chance)));
+    let mut file = File::create_new(&partial)?;
+    let mut fill = || {
+        file.set_permissions(Permissions::from_mode(ENTRY_MODE))?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    };
+    let filled = fill();
+    if filled.is_err() {
+        let _ = fs::remove_file(&partial);
     }
+    filled
 }

@@ -1,16 +1,19 @@
 //! One engine that runs: its pool, what guests on it may import, and who may take a place of it.
 
-use super::{HostConfig, HostError, PoolUse, Profile, tick};
+use super::{HostConfig, HostError, PAGE, PoolUse, Profile, tick};
 use crate::{
-    LoadError,
+    Compiled, LoadError,
     admission::Gate,
     guest::{self, Guest},
-    imports, sockets,
+    imports,
+    revision::Prepared,
+    sockets,
 };
 use wasmtime::{
     Engine, InstanceAllocationStrategy,
     component::{Component, InstancePre, Linker},
 };
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// An engine and what belongs to it.
 pub(super) struct Machine {
@@ -43,11 +46,38 @@ impl Machine {
         })
     }
 
+    /// Makes it callable; `kept` is whether the cache has it.
+    ///
+    /// # Errors
+    /// When its pool has no place for it, or it imports what this host does not give.
+    pub(super) fn load(&self, compiled: &Compiled, kept: bool) -> Result<Prepared, LoadError> {
+        // What was compiled for this machine is refused for one reason: its size.
+        let component = compiled
+            .load(&self.engine)
+            .map_err(|error| LoadError::Size(format!("{error}{}", self.profile.advice())))?;
+        // Else the first request would pay for the image.
+        component
+            .initialize_copy_on_write_image()
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let linked = self.link(&component)?;
+        Ok(Prepared {
+            pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
+            memory: component
+                .resources_required()
+                .and_then(|needs| needs.max_initial_memory_size)
+                .unwrap_or_default()
+                .saturating_mul(PAGE),
+            snapshot: compiled.snapshot.clone(),
+            bytes: compiled.code().len() as u64,
+            kept,
+        })
+    }
+
     /// Gives a component what it imports.
     ///
     /// # Errors
     /// When it imports what this host does not give.
-    pub(super) fn link(&self, component: &Component) -> Result<InstancePre<Guest>, LoadError> {
+    fn link(&self, component: &Component) -> Result<InstancePre<Guest>, LoadError> {
         let linked = match self.profile {
             Profile::Default => self.linker.instantiate_pre(component),
             // An interpreter's library imports sockets, whether a script uses them or not.
@@ -60,11 +90,6 @@ impl Machine {
             let imports = component.component_type();
             imports::unfit(imports.imports(&self.engine).map(|(name, _)| name), self.profile, &error)
         })
-    }
-
-    /// A component that was compiled for this engine and that its pool has no place for.
-    pub(super) fn unfit(&self, error: &LoadError) -> LoadError {
-        LoadError::Size(format!("{error}{}", self.profile.advice()))
     }
 
     pub(super) fn pool(&self) -> PoolUse {
