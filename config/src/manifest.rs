@@ -10,6 +10,7 @@ pub mod keys;
 mod limits;
 mod links;
 mod listener;
+mod provider;
 mod rate;
 mod read;
 mod storage;
@@ -17,9 +18,10 @@ mod tenant;
 mod timer;
 mod value;
 
-pub use identity::{TENANT_CLAIM, TENANT_VARIABLE};
+pub use identity::{Identity, IdentityBy, Jwt, JwtAlgorithm, JwtKeys, TENANT_CLAIM, TENANT_VARIABLE};
 pub use limits::{Limits, StoreLimits};
 pub use listener::ADMIN_ADDRESS;
+pub use provider::Provider;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
 pub use storage::{CACHE_IDLE, CACHE_LOADED, CACHE_NAME, JOURNAL_NAME, STORE_PATH};
@@ -166,103 +168,6 @@ pub struct Trust {
     pub allow_unsigned: bool,
 }
 
-/// How the tenant is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// Asked in this order, each at most once; the first that finds a tenant wins. `Env` always finds one, so it is the last.
-    pub by: Vec<IdentityBy>,
-    /// The environment variable that [`IdentityBy::Env`] reads.
-    pub variable: String,
-    /// Callers' tokens, for [`IdentityBy::Jwt`] and [`Access::Jwt`]; the parser demands them where either stands.
-    pub jwt: Option<Jwt>,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self {
-            by: vec![IdentityBy::Host],
-            variable: TENANT_VARIABLE.to_owned(),
-            jwt: None,
-        }
-    }
-}
-
-/// One way to find the tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IdentityBy {
-    /// By the request's host, from `tenants.*.hosts`.
-    Host,
-    /// By the header `X-Greentic-Tenant` of a trusted proxy.
-    Header,
-    /// One tenant for all requests, named by the gateway's own environment.
-    Env,
-    /// By a claim of the caller's bearer token.
-    Jwt,
-}
-
-impl IdentityBy {
-    /// As the manifest writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Header => "header",
-            Self::Env => "env",
-            Self::Jwt => "jwt",
-        }
-    }
-}
-
-/// Callers' bearer tokens: whose, and by what they are verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Jwt {
-    /// What the signatures are verified with.
-    pub keys: JwtKeys,
-    /// `iss`, exactly.
-    pub issuer: String,
-    /// `aud` is, or has in it, one of these, exactly. At least one.
-    pub audience: Vec<String>,
-    /// `alg` is one of these. At least one.
-    pub algorithms: Vec<JwtAlgorithm>,
-    /// The claim that names the tenant.
-    pub claim: String,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// Where the keys of an issuer of tokens are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JwtKeys {
-    /// A JWKS, or the issuer's metadata that names one, at this URL as written.
-    Url(String),
-    /// Public keys, SPKI PEM files of one key each. At least one.
-    Files(Vec<PathBuf>),
-}
-
-/// How a token may be signed. There is none without a public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JwtAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl JwtAlgorithm {
-    /// The name, as `alg` has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Ps256 => "PS256",
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-}
-
 /// One tenant.
 #[derive(Debug, Clone)]
 pub struct Tenant {
@@ -276,137 +181,6 @@ pub struct Tenant {
     pub rate: Option<Rate>,
     /// Where it stands.
     pub place: Place,
-}
-
-/// A provider that this build can verify.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Provider {
-    /// Slack: events, interactive payloads, slash commands.
-    Slack,
-    /// Telegram's Bot API.
-    Telegram,
-    /// Microsoft's Bot Framework: Teams and its other channels.
-    Teams,
-    /// Microsoft Teams: outgoing webhooks.
-    TeamsOutgoing,
-    /// Cisco Webex.
-    Webex,
-    /// WhatsApp's Cloud API.
-    Whatsapp,
-    /// Facebook Messenger.
-    Messenger,
-    /// Instagram messaging.
-    Instagram,
-    /// GitHub webhooks.
-    Github,
-    /// GitLab: its token, or its signing key.
-    Gitlab,
-    /// Gitea, Gogs and Forgejo.
-    Gitea,
-    /// Bitbucket, Server and Cloud.
-    Bitbucket,
-    /// Stripe.
-    Stripe,
-    /// PayPal.
-    Paypal,
-    /// Shopify.
-    Shopify,
-    /// Twilio: messages, calls, status callbacks.
-    Twilio,
-    /// Discord: interactions and webhook events.
-    Discord,
-    /// LINE.
-    Line,
-    /// Standard Webhooks 1.0, Svix's headers too.
-    StandardWebhooks,
-    /// Zoom.
-    Zoom,
-    /// Linear.
-    Linear,
-    /// SendGrid's event webhook.
-    Sendgrid,
-    /// Anyone who signs with an HMAC, as the options say.
-    Hmac,
-    /// Anyone who signs HTTP messages (RFC 9421), as the options say.
-    HttpSignature,
-    /// Any sender's webhook for a flow, with the check that the options say.
-    Webhook,
-    /// Web chat: browsers, with tokens of the gateway's own.
-    Webchat,
-}
-
-impl Provider {
-    /// All of them, in the order of the documents.
-    pub const ALL: [Self; 26] = [
-        Self::Slack,
-        Self::Telegram,
-        Self::Teams,
-        Self::TeamsOutgoing,
-        Self::Webex,
-        Self::Whatsapp,
-        Self::Messenger,
-        Self::Instagram,
-        Self::Github,
-        Self::Gitlab,
-        Self::Gitea,
-        Self::Bitbucket,
-        Self::Stripe,
-        Self::Paypal,
-        Self::Shopify,
-        Self::Twilio,
-        Self::Discord,
-        Self::Line,
-        Self::StandardWebhooks,
-        Self::Zoom,
-        Self::Linear,
-        Self::Sendgrid,
-        Self::Hmac,
-        Self::HttpSignature,
-        Self::Webhook,
-        Self::Webchat,
-    ];
-
-    /// The name in manifests, metrics and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Slack => "slack",
-            Self::Telegram => "telegram",
-            Self::Teams => "teams",
-            Self::TeamsOutgoing => "teams-outgoing",
-            Self::Webex => "webex",
-            Self::Whatsapp => "whatsapp",
-            Self::Messenger => "messenger",
-            Self::Instagram => "instagram",
-            Self::Github => "github",
-            Self::Gitlab => "gitlab",
-            Self::Gitea => "gitea",
-            Self::Bitbucket => "bitbucket",
-            Self::Stripe => "stripe",
-            Self::Paypal => "paypal",
-            Self::Shopify => "shopify",
-            Self::Twilio => "twilio",
-            Self::Discord => "discord",
-            Self::Line => "line",
-            Self::StandardWebhooks => "standard-webhooks",
-            Self::Zoom => "zoom",
-            Self::Linear => "linear",
-            Self::Sendgrid => "sendgrid",
-            Self::Hmac => "hmac",
-            Self::HttpSignature => "http-signature",
-            Self::Webhook => "webhook",
-            Self::Webchat => "webchat",
-        }
-    }
-
-    /// Whether an endpoint needs a signing secret of its own; without one, the provider publishes the keys that verify.
-    pub fn needs_signing(self) -> bool {
-        !matches!(self, Self::Teams | Self::Paypal)
-    }
-
-    /// The provider of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.as_str() == name)
-    }
 }
 
 /// One provider instance at one host and path.

@@ -22,6 +22,7 @@ pub(crate) use policy::Own;
 use refusal::{Refusal, result_of};
 
 use crate::{
+    hop,
     metrics::{Metrics, OutboundCounters},
     roots::Roots,
     tasks::Tasks,
@@ -217,7 +218,7 @@ impl Caller {
         }
 
         // 2. What is sent along.
-        header::scrub(&mut parts.headers);
+        hop::scrub(&mut parts.headers);
         header::carry(&mut parts.headers, &origin.headers)?;
         header::inject(&mut parts.headers, &self.secrets, &target)?;
         header::within_limits(&parts.headers)?;
@@ -256,7 +257,7 @@ impl Caller {
         if body.size_hint().lower() > MAX_RESPONSE {
             return Err(OutboundError::ResponseBody(MAX_RESPONSE).into());
         }
-        header::scrub(&mut parts.headers);
+        hop::scrub(&mut parts.headers);
 
         // 5. The rest comes as the worker reads it.
         let lease = Lease {

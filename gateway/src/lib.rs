@@ -23,6 +23,7 @@ mod dispatch;
 mod edge;
 mod egress;
 mod gate;
+mod hop;
 mod identity;
 mod keys;
 mod listen;

@@ -4,11 +4,13 @@
 //! goes to the log and the metrics.
 
 pub(crate) mod body;
+mod outcome;
+
+pub(crate) use outcome::{failed, worker};
 
 use crate::{
-    access::{Course, End, Entry},
-    admit::{Admitted, Entrant, unknown::Stray},
-    dispatch::headers::scrub_answer,
+    access::{Course, Entry},
+    admit::{Entrant, unknown::Stray},
     gate::Gate,
     rate,
     request_id::RequestId,
@@ -17,13 +19,12 @@ use body::AnswerBody;
 use bytes::Bytes;
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
 use std::time::{Duration, SystemTime};
 use tollgate_config::TenantId;
-use tollgate_host::{BodyError, CallError, ResponseBody};
+use tollgate_host::CallError;
 use tollgate_ingress::{Answer, Reason, Refusal};
 
 /// Shown on every answer.
@@ -298,76 +299,6 @@ impl std::fmt::Display for Json<'_> {
 pub(crate) fn handshake(answer: Answer) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     whole(status, answer.content_type, answer.body)
-}
-
-/// Longest answer of a worker to a provider, in bytes. The largest that a provider reads is a page of Slack's, well under this.
-const MAX_PROVIDER_ANSWER: usize = 1 << 20;
-
-/// A worker's answer. To a caller of a route it streams. To a provider it is whole first: a delivery is done when the answer came to its end
-/// with a 2xx, and an answer that breaks off can still become a proper error.
-///
-/// # Errors
-/// When the worker's answer to a provider cannot be passed on, or its status is no final one.
-pub(crate) async fn worker(
-    answer: Response<ResponseBody>,
-    admitted: Admitted,
-    course: &mut Course,
-) -> Result<Response<AnswerBody>, Refused> {
-    let (mut parts, body) = answer.into_parts();
-    if parts.status.is_informational() {
-        // 101 would hand the connection to the worker; it has none.
-        return refuse(Refused::AnswerStatus(parts.status.as_u16()), admitted);
-    }
-    scrub_answer(&mut parts.headers);
-    if let Entrant::Route(_) = admitted.entrant() {
-        return Ok(Response::from_parts(parts, AnswerBody::worker(body)));
-    }
-    // Its length is counted anew.
-    parts.headers.remove(CONTENT_LENGTH);
-    let bytes = match read_whole(body).await {
-        Ok(bytes) => bytes,
-        Err(refused) => return refuse(refused, admitted),
-    };
-    if parts.status.is_success() {
-        course.reached(End::Done);
-        if let Entrant::Verified { endpoint, delivery } = admitted.entrant()
-            && let Some(desk) = &endpoint.webchat
-        {
-            let kept = desk.said(delivery, &bytes, SystemTime::now());
-            admitted.settle(StatusCode::OK);
-            return Ok(whole(StatusCode::OK, Some("application/json"), kept));
-        }
-    }
-    admitted.settle(parts.status);
-    Ok(Response::from_parts(parts, AnswerBody::whole(bytes)))
-}
-
-/// A worker's answer to its end.
-///
-/// # Errors
-/// When it breaks off, or is longer than any provider reads.
-async fn read_whole(body: ResponseBody) -> Result<Bytes, Refused> {
-    match Limited::new(body, MAX_PROVIDER_ANSWER).collect().await {
-        Ok(bytes) => Ok(bytes.to_bytes()),
-        Err(error) => Err(match error.downcast::<BodyError>().map(|error| *error) {
-            Ok(BodyError::Worker(error)) => Refused::AnswerBroken(error),
-            Ok(other) => Refused::AnswerBroken(CallError::Host(other.to_string())),
-            Err(_) => Refused::AnswerTooLarge,
-        }),
-    }
-}
-
-/// A call without an answer.
-///
-/// # Errors
-/// Always.
-pub(crate) fn failed(error: CallError, admitted: Admitted) -> Result<Response<AnswerBody>, Refused> {
-    refuse(Refused::Call(error), admitted)
-}
-
-fn refuse(refused: Refused, admitted: Admitted) -> Result<Response<AnswerBody>, Refused> {
-    admitted.settle(refused.status());
-    Err(refused)
 }
 
 /// Acknowledges what is verified and nobody's, and keeps it for a look. It is logged once for each account.

@@ -1,12 +1,16 @@
 //! `identity`: how the tenant of a request is found.
 
 use super::{
-    Access, Identity, IdentityBy, Jwt, JwtAlgorithm, JwtKeys, Listener,
+    Access, Listener,
     context::{Context, Located},
     deployment, endpoint,
     value::{Fields, Value},
 };
-use crate::report::{At, hint, shown};
+use crate::{
+    Place,
+    report::{At, hint, shown},
+};
+use std::path::PathBuf;
 
 /// The variable that names the tenant of a node of one tenant: the platform's own name for it.
 pub const TENANT_VARIABLE: &str = "DEFAULT_TENANT";
@@ -23,6 +27,103 @@ const WAYS: [(&str, IdentityBy); 4] = [
     ("env", IdentityBy::Env),
     ("jwt", IdentityBy::Jwt),
 ];
+
+/// How the tenant is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Asked in this order, each at most once; the first that finds a tenant wins. `Env` always finds one, so it is the last.
+    pub by: Vec<IdentityBy>,
+    /// The environment variable that [`IdentityBy::Env`] reads.
+    pub variable: String,
+    /// Callers' tokens, for [`IdentityBy::Jwt`] and [`Access::Jwt`](super::Access::Jwt); the parser demands them where either stands.
+    pub jwt: Option<Jwt>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            by: vec![IdentityBy::Host],
+            variable: TENANT_VARIABLE.to_owned(),
+            jwt: None,
+        }
+    }
+}
+
+/// One way to find the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityBy {
+    /// By the request's host, from `tenants.*.hosts`.
+    Host,
+    /// By the header `X-Greentic-Tenant` of a trusted proxy.
+    Header,
+    /// One tenant for all requests, named by the gateway's own environment.
+    Env,
+    /// By a claim of the caller's bearer token.
+    Jwt,
+}
+
+impl IdentityBy {
+    /// As the manifest writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Header => "header",
+            Self::Env => "env",
+            Self::Jwt => "jwt",
+        }
+    }
+}
+
+/// Callers' bearer tokens: whose, and by what they are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwt {
+    /// What the signatures are verified with.
+    pub keys: JwtKeys,
+    /// `iss`, exactly.
+    pub issuer: String,
+    /// `aud` is, or has in it, one of these, exactly. At least one.
+    pub audience: Vec<String>,
+    /// `alg` is one of these. At least one.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// The claim that names the tenant.
+    pub claim: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// Where the keys of an issuer of tokens are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwtKeys {
+    /// A JWKS, or the issuer's metadata that names one, at this URL as written.
+    Url(String),
+    /// Public keys, SPKI PEM files of one key each. At least one.
+    Files(Vec<PathBuf>),
+}
+
+/// How a token may be signed. There is none without a public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl JwtAlgorithm {
+    /// The name, as `alg` has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
 
 /// What could be read of `identity`, with what is needed to check it against the rest.
 #[derive(Debug)]

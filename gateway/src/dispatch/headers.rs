@@ -1,6 +1,6 @@
 //! Which of a caller's headers a worker sees.
 
-use crate::{edge::head::Head, identity::X_GREENTIC_TENANT, listen::Peer, request_id::RequestId, respond::X_REQUEST_ID};
+use crate::{edge::head::Head, hop, identity::X_GREENTIC_TENANT, listen::Peer, request_id::RequestId, respond::X_REQUEST_ID};
 use http::{HeaderMap, HeaderName, header};
 
 /// What the gateway says to workers.
@@ -22,21 +22,6 @@ pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("tollgate-attempt
 
 /// Only the gateway says what begins so.
 const OURS: &str = "tollgate-";
-
-/// RFC 9110 7.6.1: about one connection, never to be passed on; with `Host`, which the authority of the URI says, and `Expect`, which is answered here.
-const HOP_BY_HOP: [HeaderName; 11] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-    header::HOST,
-];
 
 /// A head as workers may see it, with the request's id. What is verified is verified before this.
 pub(crate) fn prepare(mut head: Head, peer: &Peer, id: &RequestId) -> Head {
@@ -63,9 +48,7 @@ pub(crate) fn scrub(headers: &mut HeaderMap, trusted: bool) {
             headers.remove(name);
         }
     }
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    hop::scrub(headers);
     let foreign = |name: &HeaderName| {
         // A worker that makes variables of headers, as CGI does, cannot tell `_` from `-`.
         let name = name.as_str().replace('_', "-");

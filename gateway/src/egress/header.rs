@@ -1,10 +1,7 @@
 //! The header of a call out: what is the connection's goes, what is the gateway's comes, secrets take the place of their names.
 
 use super::{Refusal, target::Host, target::Target};
-use http::{
-    HeaderMap, HeaderName,
-    header::{self, HeaderValue},
-};
+use http::{HeaderMap, HeaderName, header::HeaderValue};
 use tollgate_config::{SecretName, pattern::OutboundScheme};
 use tollgate_host::{OutboundError, Secrets};
 use zeroize::Zeroizing;
@@ -24,29 +21,6 @@ const OUR_NAME: &str = "tollgate";
 const MAX_HOPS: usize = 4;
 /// Longest `cdn-loop` that is continued as it is, in bytes; of a longer one only our own hops are kept.
 const MAX_LOOP_LEN: usize = 1024;
-
-/// RFC 9110 7.6.1 and 7.8: of one connection; `Host`, which the target says; `Expect`, which nobody waits for here.
-const HOP_BY_HOP: [HeaderName; 12] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::EXPECT,
-    header::HOST,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-];
-
-/// Removes what is about a connection.
-pub(crate) fn scrub(headers: &mut HeaderMap) {
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
 
 /// Continues the trace and the chain of gateways that the call came by. What the worker says of its own span stands; of the chain it says nothing.
 ///
@@ -232,7 +206,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("content-type", "a/b"),
         ]);
-        scrub(&mut sent);
+        crate::hop::scrub(&mut sent);
         assert_eq!(sent, headers(&[("content-type", "a/b")]));
     }
 }

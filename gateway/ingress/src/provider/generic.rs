@@ -18,6 +18,11 @@ use std::sync::Arc;
 
 /// A draft with no more than its kind, its name and `raw`; its time is when it arrived.
 pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Option<&str>, raw: &RawValue) -> Draft {
+    draft_of(arrival, facts, kind, name, Arc::from(raw.to_owned()))
+}
+
+/// The same, of a `raw` that is already its own.
+pub(super) fn draft_of(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Option<&str>, raw: Arc<RawValue>) -> Draft {
     Draft {
         ids: ProviderIds::default(),
         // [`finished`] finds it.
@@ -39,7 +44,7 @@ pub(super) fn draft(arrival: &Arrival<'_>, facts: &Facts, kind: Kind, name: Opti
             flow_id: None,
         },
         channel_data: Map::from_iter([("type".to_owned(), name.map_or(Value::Null, Value::from))]),
-        raw: Arc::from(raw.to_owned()),
+        raw,
     }
 }
 

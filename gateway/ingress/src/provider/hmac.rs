@@ -25,15 +25,6 @@ use subtle::ConstantTimeEq;
 use tollgate_config::ByteSize;
 use zeroize::Zeroizing;
 
-const fn text(key: &'static str, default: Option<&'static str>, example: &'static str, what: &'static str) -> OptionSpec {
-    OptionSpec {
-        key,
-        kind: OptionKind::Text { default, example },
-        required: false,
-        what,
-    }
-}
-
 const fn word(key: &'static str, default: &'static str, of: &'static [&'static str], what: &'static str) -> OptionSpec {
     let default = Some(default);
     OptionSpec {
@@ -46,9 +37,9 @@ const fn word(key: &'static str, default: &'static str, of: &'static [&'static s
 
 const HEADER: OptionSpec = OptionSpec {
     required: true,
-    ..text("header", None, "x-signature", "the signature's header")
+    ..OptionSpec::text("header", None, "x-signature", "the signature's header")
 };
-const PREFIX: OptionSpec = text("prefix", None, "sha256=", "what stands before the signature in its header");
+const PREFIX: OptionSpec = OptionSpec::text("prefix", None, "sha256=", "what stands before the signature in its header");
 const ALGORITHM: OptionSpec = word(
     "algorithm",
     "sha256",
@@ -63,13 +54,13 @@ const ALLOW_SHA1: OptionSpec = OptionSpec {
 };
 const ENCODING: OptionSpec = word("encoding", "hex", &["hex", "base64", "base64url"], "how the signature is written");
 const KEY_ENCODING: OptionSpec = word("key_encoding", "text", &["text", "hex", "base64"], "how the secret is written");
-const TEMPLATE: OptionSpec = text(
+const TEMPLATE: OptionSpec = OptionSpec::text(
     "template",
     Some("{body}"),
     "{ts}.{body}",
     "what is signed: `{ts}`, `{id}`, `{body}`, `{method}`, `{path}` (with the query) and `{url}` (of `public_url`, with the query) stand for the request's",
 );
-const TS_HEADER: OptionSpec = text(
+const TS_HEADER: OptionSpec = OptionSpec::text(
     "ts_header",
     None,
     "x-timestamp",
@@ -86,20 +77,20 @@ const TOLERANCE: OptionSpec = OptionSpec {
     required: false,
     what: "how far the timestamp may be off, in seconds",
 };
-const ID_HEADER: OptionSpec = text("id_header", None, "x-event-id", "the event id's header");
-const ID_POINTER: OptionSpec = text(
+const ID_HEADER: OptionSpec = OptionSpec::text("id_header", None, "x-event-id", "the event id's header");
+const ID_POINTER: OptionSpec = OptionSpec::text(
     "id_pointer",
     None,
     "/id",
     "where the event's id stands in the body's JSON (RFC 6901)",
 );
-const LIST_SEPARATOR: OptionSpec = text(
+const LIST_SEPARATOR: OptionSpec = OptionSpec::text(
     "list_separator",
     None,
     ",",
     "what stands between several signatures in one header, of which one must fit",
 );
-const PUBLIC_URL: OptionSpec = text(
+const PUBLIC_URL: OptionSpec = OptionSpec::text(
     "public_url",
     None,
     "https://gate.example/hook",

@@ -35,15 +35,6 @@ const CONTENT_DIGEST: &str = "content-digest";
 /// The algorithms' names in the registry (RFC 9421 6.2.2).
 const ALGORITHMS: [&str; 5] = ["ed25519", "hmac-sha256", "ecdsa-p256-sha256", "rsa-v1_5-sha256", "rsa-pss-sha512"];
 
-const fn text(key: &'static str, default: Option<&'static str>, example: &'static str, what: &'static str) -> OptionSpec {
-    OptionSpec {
-        key,
-        kind: OptionKind::Text { default, example },
-        required: false,
-        what,
-    }
-}
-
 const ALGORITHM: OptionSpec = OptionSpec {
     key: "algorithm",
     kind: OptionKind::OneOf {
@@ -53,20 +44,20 @@ const ALGORITHM: OptionSpec = OptionSpec {
     required: true,
     what: "the one algorithm that is taken, whatever `alg` says",
 };
-const LABEL: OptionSpec = text(
+const LABEL: OptionSpec = OptionSpec::text(
     "label",
     None,
     "sig1",
     "which signature counts; without it the request must have one alone",
 );
-const KEYID: OptionSpec = text(
+const KEYID: OptionSpec = OptionSpec::text(
     "keyid",
     None,
     "key-1",
     "the `keyid` that a signature must have; several with blanks between them",
 );
-const TAG: OptionSpec = text("tag", None, "my-app", "the `tag` that a signature must have");
-const COMPONENTS: OptionSpec = text(
+const TAG: OptionSpec = OptionSpec::text("tag", None, "my-app", "the `tag` that a signature must have");
+const COMPONENTS: OptionSpec = OptionSpec::text(
     "components",
     Some("@method @target-uri content-digest"),
     "@method @authority @path content-digest date",
@@ -100,7 +91,7 @@ const KEY_ENCODING: OptionSpec = OptionSpec {
 };
 const PUBLIC_URL: OptionSpec = OptionSpec {
     required: true,
-    ..text(
+    ..OptionSpec::text(
         "public_url",
         None,
         "https://gate.example/hook",

@@ -52,13 +52,13 @@ const TOLERANCE_DEFAULT: i64 = 3600;
 pub(crate) const SEED_URL: &str = "https://api.paypal.com/v1/notifications/certs/CERT-seeds";
 
 const WEBHOOK_ID: OptionSpec = OptionSpec {
-    key: "webhook_id",
-    kind: OptionKind::Text {
-        default: None,
-        example: "9XL90610J3647323C",
-    },
     required: true,
-    what: "the webhook's id, as PayPal's developer portal shows it; it is signed",
+    ..OptionSpec::text(
+        "webhook_id",
+        None,
+        "9XL90610J3647323C",
+        "the webhook's id, as PayPal's developer portal shows it; it is signed",
+    )
 };
 
 const TOLERANCE: OptionSpec = OptionSpec {

@@ -2,13 +2,12 @@
 //!
 //! Id and time are signed, so the id alone is the dedupe mark. OpenAI, Anthropic and others send this.
 
-use super::{Arrival, Facts, KeyError, Opener, POST, generic, kept, plain, shown_headers};
+use super::{Arrival, Facts, KeyError, Opener, POST, generic};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, Verified,
-    activity::{Draft, Entities, Kind, Metadata, ProviderIds},
+    activity::Kind,
     clock, field,
-    form::Form,
-    json::{self, Object},
+    json::Object,
     mac::{self, Proof},
     scheme::{RAW, SameBody},
     sign::{self, SignError, Signed},
@@ -21,9 +20,8 @@ use base64::{
 use data_encoding::HEXLOWER;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use http::HeaderMap;
-use serde_json::{Map, Value, value::RawValue};
 use sha2::{Digest, Sha256};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tollgate_config::ByteSize;
 use zeroize::Zeroizing;
 
@@ -122,34 +120,13 @@ impl Opener for StandardWebhooks {
         let [id, timestamp, _] = scheme_headers(headers)?;
         let id = field::required(headers, id, Reason::BadId, Reason::BadId)?;
         let at = clock::seconds(field::required(headers, timestamp, Reason::MissingTimestamp, Reason::BadTimestamp)?)?;
-        let raw = raw(arrival.request)?;
+        let raw = generic::anything(arrival)?;
         let event = Object::read(&raw).and_then(|body| body.text("type").map(|name| name.into_owned()));
-        let draft = Draft {
-            ids: ProviderIds {
-                event_id: Some(id.to_owned()),
-                ..ProviderIds::default()
-            },
-            // Not a conversation: every event is a session of its own.
-            anchor: id.to_owned(),
-            user: None,
-            timestamp: clock::rfc3339(at).unwrap_or_default(),
-            locale: None,
-            text: None,
-            attachments: Vec::new(),
-            buttons: Vec::new(),
-            entities: Entities::default(),
-            metadata: Metadata {
-                raw_headers: shown_headers(headers, &FACTS),
-                ip: None,
-                kind: Kind::Event,
-                event: event.clone(),
-                bot: false,
-                event_mismatch: false,
-                flow_id: None,
-            },
-            channel_data: Map::from_iter([("type".to_owned(), event.map_or(Value::Null, Value::from))]),
-            raw,
-        };
+        let mut draft = generic::draft_of(arrival, &FACTS, Kind::Event, event.as_deref(), raw);
+        draft.ids.event_id = Some(id.to_owned());
+        // Not a conversation: every event is a session of its own.
+        id.clone_into(&mut draft.anchor);
+        draft.timestamp = clock::rfc3339(at).unwrap_or_default();
         let id = EventId {
             kind: "webhook-id",
             text: id.to_owned(),
@@ -291,22 +268,4 @@ fn private(key: &Key) -> Result<Option<SigningKey>, SignError> {
         .and_then(|bytes| bytes.first_chunk::<32>());
     seed.map(|seed| Some(SigningKey::from_bytes(seed)))
         .ok_or_else(|| SignError("`whsk_` is not followed by the base64 of an Ed25519 key".to_owned()))
-}
-
-/// The canonical `raw`. The scheme fixes no format; only what calls itself JSON must be JSON.
-fn raw(request: &Request<'_>) -> Result<Arc<RawValue>, Refusal> {
-    let media_type = field::media_type(request.headers);
-    let media_type = media_type.as_deref().unwrap_or_default();
-    match json::valid(request.body) {
-        Ok(raw) => Ok(Arc::from(raw.to_owned())),
-        Err(error) if media_type == sign::JSON || media_type.ends_with("+json") => {
-            Err(Refusal::unparsable(format!("the body is not JSON: {error}")))
-        }
-        Err(_) if media_type == sign::FORM => kept(
-            &Form::read(request.body)
-                .ok_or_else(|| Refusal::unparsable("the form is not UTF-8, or has too many fields"))?
-                .raw(),
-        ),
-        Err(_) => kept(&plain(request.body)),
-    }
 }

@@ -32,13 +32,13 @@ const TOKEN_LIFE: i64 = 3600;
 const DEFAULT_SERVICE: &str = "https://smba.trafficmanager.net/teams/";
 
 const APP_ID: OptionSpec = OptionSpec {
-    key: "app_id",
-    kind: OptionKind::Text {
-        default: None,
-        example: "00000000-0000-4000-8000-000000000001",
-    },
     required: true,
-    what: "the bot's app id, for which its tokens are",
+    ..OptionSpec::text(
+        "app_id",
+        None,
+        "00000000-0000-4000-8000-000000000001",
+        "the bot's app id, for which its tokens are",
+    )
 };
 
 const CLOUD: OptionSpec = OptionSpec {
@@ -53,15 +53,12 @@ const CLOUD: OptionSpec = OptionSpec {
 
 const GOVERNMENT: &str = "gov";
 
-const JWKS_URL: OptionSpec = OptionSpec {
-    key: "jwks_url",
-    kind: OptionKind::Text {
-        default: None,
-        example: "https://login.botframework.com/v1/.well-known/keys",
-    },
-    required: false,
-    what: "where the connector's keys are published; the cloud's own place where nothing stands",
-};
+const JWKS_URL: OptionSpec = OptionSpec::text(
+    "jwks_url",
+    None,
+    "https://login.botframework.com/v1/.well-known/keys",
+    "where the connector's keys are published; the cloud's own place where nothing stands",
+);
 
 static FACTS: Facts = Facts {
     methods: &POST,

@@ -5,7 +5,7 @@
 mod content;
 
 use super::{Arrival, Facts, GET_AND_POST, Opener, generic};
-use crate::scheme::{OptionError, OptionKind, OptionSpec};
+use crate::scheme::{OptionError, OptionSpec};
 use crate::{
     Key, Keys, Opened, Reason, Refusal, Request, Scheme, UnixTime, field,
     form::Form,
@@ -24,13 +24,13 @@ const SIGNATURE: &str = "x-twilio-signature";
 const IDEMPOTENCY: &str = "i-twilio-idempotency-token";
 
 const PUBLIC_URL: OptionSpec = OptionSpec {
-    key: "public_url",
-    kind: OptionKind::Text {
-        default: None,
-        example: "https://gate.example/twilio",
-    },
     required: true,
-    what: "the URL that Twilio calls, without the query, which is the request's, as is the path where none stands here",
+    ..OptionSpec::text(
+        "public_url",
+        None,
+        "https://gate.example/twilio",
+        "the URL that Twilio calls, without the query, which is the request's, as is the path where none stands here",
+    )
 };
 
 static FACTS: Facts = Facts {

@@ -23,15 +23,12 @@ use std::time::Duration;
 use tollgate_config::ByteSize;
 
 /// Exact origins, separated by blanks.
-pub const ORIGINS: OptionSpec = OptionSpec {
-    key: "origins",
-    kind: OptionKind::Text {
-        default: None,
-        example: "https://www.example.com https://shop.example.com",
-    },
-    required: false,
-    what: "the exact origins whose pages may speak to the endpoint; without it, none: only clients that are no browsers",
-};
+pub const ORIGINS: OptionSpec = OptionSpec::text(
+    "origins",
+    None,
+    "https://www.example.com https://shop.example.com",
+    "the exact origins whose pages may speak to the endpoint; without it, none: only clients that are no browsers",
+);
 
 /// Tokens for anyone on an allowed page.
 pub const ANONYMOUS: OptionSpec = OptionSpec {

@@ -47,15 +47,12 @@ pub(crate) const CHECK: OptionSpec = OptionSpec {
     what: "the provider whose scheme checks the requests; its own options and limits hold too",
 };
 
-const PUBLIC_URL: OptionSpec = OptionSpec {
-    key: "public_url",
-    kind: OptionKind::Text {
-        default: None,
-        example: "https://gate.example/webhook/flow-1",
-    },
-    required: false,
-    what: "the URL that the sender calls, for checks that sign it; where it has a path, that has the flow",
-};
+const PUBLIC_URL: OptionSpec = OptionSpec::text(
+    "public_url",
+    None,
+    "https://gate.example/webhook/flow-1",
+    "the URL that the sender calls, for checks that sign it; where it has a path, that has the flow",
+);
 
 static METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
