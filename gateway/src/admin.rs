@@ -185,13 +185,19 @@ impl Admin {
             .deployments
             .iter()
             .map(|deployment| {
-                let (state, revision, digest, snapshot) = match &deployment.state {
+                let (state, revision, digest, snapshot, loaded) = match &deployment.state {
                     State::Ready(loaded) => {
                         let snapshot = loaded.revision.snapshot().map_or_else(Refusal::code, |()| "taken");
-                        ("ready", Some(&loaded.id), Some(&loaded.digest), Some(snapshot))
+                        (
+                            "ready",
+                            Some(&loaded.id),
+                            Some(&loaded.digest),
+                            Some(snapshot),
+                            loaded.revision.is_loaded(),
+                        )
                     }
                     // Why is in the log, not here: this page needs no token.
-                    State::Failed { revision } => ("failed", revision.as_ref(), None, None),
+                    State::Failed { revision } => ("failed", revision.as_ref(), None, None, false),
                 };
                 json!({
                     "id": deployment.id.as_str(),
@@ -200,6 +206,7 @@ impl Admin {
                     "revision": revision.map(RevisionId::as_str),
                     "pack": digest,
                     "snapshot": snapshot,
+                    "in_memory": loaded,
                 })
             })
             .collect();

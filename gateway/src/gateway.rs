@@ -1,5 +1,6 @@
 //! The gateway as a whole: built from an environment, started, drained.
 
+mod activate;
 pub(crate) mod load;
 mod running;
 
@@ -38,7 +39,7 @@ use tollgate_config::{
     manifest::{self, JwtKeys, Listener, Store},
     pattern::OutboundScheme,
 };
-use tollgate_host::{CacheConfig, Compiler, Host, HostConfig};
+use tollgate_host::{CacheConfig, Compiler, Host, HostConfig, ResidenceLimits};
 use tollgate_ingress::{Scheme, provider::facts};
 use tollgate_packs::TrustedKey;
 use tollgate_store::{Journal, MemoryStore, SessionStore, SledStore};
@@ -193,7 +194,7 @@ impl Gateway {
             .keys
             .iter()
             .map(|path| TrustedKey::read(path))
-            .collect::<Result<Vec<_>, _>>()
+            .collect::<Result<Arc<[_]>, _>>()
             .map_err(StartError::Trust)?;
         raise_descriptors();
 
@@ -208,7 +209,14 @@ impl Gateway {
         let (store, journal) = (open_store(&environment).await?, open_journal(&environment).await?);
         let host = HostConfig {
             compiler,
-            cache: environment.cache.clone().map(CacheConfig::new),
+            residence: environment
+                .cache
+                .as_ref()
+                .map_or_else(ResidenceLimits::default, |cache| ResidenceLimits {
+                    bytes: cache.loaded.get(),
+                    idle: cache.idle,
+                }),
+            cache: environment.cache.as_ref().map(|cache| CacheConfig::new(cache.path.clone())),
             ..HostConfig::default()
         };
         let host = Host::new(host, store.clone()).map_err(StartError::Host)?;
@@ -241,7 +249,7 @@ impl Gateway {
             let mut rules = environment.deployments.iter().flat_map(|deployment| &deployment.allow_outbound);
             let tls = rules.any(|rule| rule.scheme() == OutboundScheme::Https);
             let client = Client::new(own, loading.tasks.clone(), &loading.metrics, tls.then_some(&roots));
-            load::snapshot(&environment, secrets, identity, &keys, &host, &loading, &client)
+            load::snapshot(&environment, secrets, identity, keys, &host, &loading, &client)
         });
         let snapshot = loaded
             .await
@@ -258,6 +266,7 @@ impl Gateway {
             gate.tasks.spawn("timer", timer::run(gate.clone(), timer.clone(), SystemTime::now));
         }
         gate.tasks.serve_aside("sweep", sweep(store, journal));
+        gate.tasks.serve_aside("residence", activate::rest(gate.host.clone()));
         Ok(running)
     }
 }

@@ -8,6 +8,8 @@ use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, Int
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 use tollgate_config::{EndpointId, manifest::Provider};
 
+mod residence;
+
 use crate::snapshot::State;
 
 /// Upper bounds in seconds: from a cached answer to the longest wall time that is usual.
@@ -393,5 +395,6 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
     )?;
     lines.inc_by(crate::logging::dropped());
     registry.register(Box::new(lines))?;
+    residence::register(gate, &registry)?;
     Ok(registry)
 }

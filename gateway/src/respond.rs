@@ -140,7 +140,7 @@ impl Refused {
             | Self::FirstStillRuns
             | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call(error) | Self::AnswerBroken(error) => match error {
-                CallError::Saturated(_) | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
+                CallError::Saturated(_) | CallError::Cold { .. } | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
                 CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
                 _ => StatusCode::BAD_GATEWAY,
             },
@@ -219,6 +219,7 @@ impl Refused {
 pub(crate) fn code_of_call(error: &CallError) -> &'static str {
     match error {
         CallError::Saturated(_) => "saturated",
+        CallError::Cold { .. } => "cold",
         CallError::Cpu => "cpu",
         CallError::Wall => "wall",
         CallError::Trap(_) => "trap",
@@ -271,6 +272,9 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
     match refused {
         Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
+        }
+        Refused::Call(CallError::Cold { again_in, .. }) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*again_in)));
         }
         _ if status == StatusCode::SERVICE_UNAVAILABLE => {
             headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);

@@ -96,3 +96,20 @@ impl Compiled {
 fn refused(error: wasmtime::Error) -> LoadError {
     LoadError::Compile(format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_busy_machine_prevented_is_tried_again() {
+        for (snapshot, lasts) in [
+            (Ok(()), true),
+            (Err(Refusal::NoWarmUp), true),
+            (Err(Refusal::Failed("it used more than 3 s of CPU".to_owned())), true),
+            (Err(Refusal::Busy("it took more than 30 s".to_owned())), false),
+        ] {
+            assert_eq!(Compiled::of(snapshot.clone(), Bytes::new()).lasts(), lasts, "{snapshot:?}");
+        }
+    }
+}

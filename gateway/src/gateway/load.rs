@@ -1,5 +1,6 @@
 //! From a manifest to a snapshot: packs are opened and verified, components compiled, endpoints and routes put in their places.
 
+use super::activate::{Opened, Opener, side_by_side};
 use crate::{
     dispatch::id_value,
     egress::{Client, Egress},
@@ -13,21 +14,17 @@ use crate::{
     webchat::Desk,
 };
 use http::{HeaderValue, Method};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use tollgate_config::{
     ByteSize, DeploymentId, Environment, TenantCtx,
     manifest::{self, Revision, Serves},
 };
 use tollgate_host::{Host, Outbound, Profile, RevisionSpec, Secrets as Granted, WarmUp, WarmUpRequest};
 use tollgate_ingress::{Scheme, provider::facts};
-use tollgate_packs::{
-    Engine, Pack, Signer, Trust, TrustedKey,
-    file::{self, FileError},
-    warm_up::Request,
-};
+use tollgate_packs::{Engine, Signer, TrustedKey, warm_up::Request};
 
-/// Loads every weighted revision, one after the other (compiling one uses all cores), and builds the snapshot. Takes seconds of CPU: call
-/// it from a blocking thread. A revision that does not load fails its deployment, and says why in the log; the others are served.
+/// Loads every weighted revision, several packs at once, and builds the snapshot. Takes seconds of CPU: call it from a blocking thread. A revision
+/// that does not load fails its deployment, and says why in the log; the others are served.
 ///
 /// # Errors
 /// When an endpoint's metrics cannot be made.
@@ -35,25 +32,43 @@ pub(crate) fn snapshot(
     environment: &Environment,
     mut secrets: Secrets,
     (identity, tokens): (Identity, Option<Tokens>),
-    keys: &[TrustedKey],
+    keys: Arc<[TrustedKey]>,
     host: &Host,
     gate: &Gate,
     client: &Arc<Client>,
 ) -> Result<Snapshot, prometheus::Error> {
-    let trust = Trust {
+    let mut by_pack: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for plan in &environment.deployments {
+        let secrets = Arc::new(secrets.granted.remove(&plan.id).unwrap_or_default());
+        let outbound = Arc::new(Egress::new(client.clone(), plan, secrets.clone()));
+        let revision = weighted(plan);
+        let pack = revision.map(|revision| &revision.pack);
+        by_pack
+            .entry(pack)
+            .or_default()
+            .push((plan, revision, Grants { secrets, outbound }));
+    }
+    let opener = Opener {
         keys,
         allow_unsigned: environment.trust.allow_unsigned,
     };
-    let deployments: BTreeMap<DeploymentId, Arc<Deployment>> = environment
-        .deployments
-        .iter()
-        .map(|plan| {
-            let secrets = Arc::new(secrets.granted.remove(&plan.id).unwrap_or_default());
-            let outbound = Arc::new(Egress::new(client.clone(), plan, secrets.clone()));
-            let grants = Grants { secrets, outbound };
-            (plan.id.clone(), Arc::new(deployment(environment, plan, trust, host, gate, &grants)))
-        })
-        .collect();
+    // A pack's bytes are in memory once, and only until all that use it are loaded.
+    let by_pack: Vec<_> = by_pack.into_iter().collect();
+    let loaded = side_by_side(&by_pack, |(pack, uses)| {
+        let opened = pack.map(|pack| opener.open(pack));
+        let each = uses.iter().map(|(plan, revision, grants)| {
+            let state = match (revision, &opened) {
+                (Some(revision), Some(opened)) => state(environment, plan, revision, opened, host, grants),
+                _ => {
+                    tracing::error!(deployment = %plan.id, "the deployment has no revision, and answers 503");
+                    State::Failed { revision: None }
+                }
+            };
+            (plan.id.clone(), Arc::new(deployment(environment, plan, state, gate)))
+        });
+        each.collect::<Vec<_>>()
+    });
+    let deployments: BTreeMap<DeploymentId, Arc<Deployment>> = loaded.into_iter().flatten().collect();
     let mut routes = Table::new(identity);
     for plan in &environment.endpoints {
         // The manifest's reader refuses an endpoint without its deployment, and an option that its provider does not have.
@@ -165,35 +180,42 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-fn deployment(
-    environment: &Environment,
-    plan: &manifest::Deployment,
-    trust: Trust<'_>,
-    host: &Host,
-    gate: &Gate,
-    grants: &Grants,
-) -> Deployment {
-    let tenant = TenantCtx {
+/// The revision that has the traffic.
+fn weighted(plan: &manifest::Deployment) -> Option<&Revision> {
+    let weighted = |revision: &&Revision| plan.traffic.get(&revision.id).is_some_and(|share| share.get() > 0);
+    plan.revisions.iter().find(weighted).or(plan.revisions.first())
+}
+
+fn tenant(environment: &Environment, plan: &manifest::Deployment) -> TenantCtx {
+    TenantCtx {
         tenant_id: plan.tenant.clone(),
         env_id: environment.id.clone(),
         team_id: None,
-    };
-    let weighted = |revision: &&Revision| plan.traffic.get(&revision.id).is_some_and(|share| share.get() > 0);
-    let state = match plan.revisions.iter().find(weighted).or(plan.revisions.first()) {
-        None => {
-            tracing::error!(deployment = %plan.id, "the deployment has no revision, and answers 503");
-            State::Failed { revision: None }
-        }
-        Some(revision) => match load(plan, revision, &tenant, trust, host, grants) {
-            Ok(loaded) => State::Ready(loaded),
-            Err(reason) => {
-                tracing::error!(deployment = %plan.id, revision = %revision.id, pack = %revision.pack.display(), reason, "the revision does not run; its routes answer 503");
-                State::Failed {
-                    revision: Some(revision.id.clone()),
-                }
+    }
+}
+
+fn state(
+    environment: &Environment,
+    plan: &manifest::Deployment,
+    revision: &Revision,
+    opened: &Result<Opened, String>,
+    host: &Host,
+    grants: &Grants,
+) -> State {
+    let opened = opened.as_ref().map_err(Clone::clone);
+    match opened.and_then(|opened| load(plan, revision, tenant(environment, plan), opened, host, grants)) {
+        Ok(loaded) => State::Ready(loaded),
+        Err(reason) => {
+            tracing::error!(deployment = %plan.id, revision = %revision.id, pack = %revision.pack.display(), reason, "the revision does not run; its routes answer 503");
+            State::Failed {
+                revision: Some(revision.id.clone()),
             }
-        },
-    };
+        }
+    }
+}
+
+fn deployment(environment: &Environment, plan: &manifest::Deployment, state: State, gate: &Gate) -> Deployment {
+    let tenant = tenant(environment, plan);
     Deployment {
         id: plan.id.clone(),
         tenant_header: id_value(tenant.tenant_id.as_str()),
@@ -212,12 +234,12 @@ fn deployment(
 fn load(
     plan: &manifest::Deployment,
     revision: &Revision,
-    tenant: &TenantCtx,
-    trust: Trust<'_>,
+    tenant: TenantCtx,
+    opened: &Opened,
     host: &Host,
     grants: &Grants,
 ) -> Result<Loaded, String> {
-    let pack = open(&revision.pack, trust)?;
+    let pack = &opened.pack;
     if pack.signer == Signer::Nobody {
         tracing::warn!(
             deployment = %plan.id,
@@ -226,19 +248,19 @@ fn load(
         );
     }
     let spec = RevisionSpec {
-        tenant: tenant.clone(),
+        tenant,
         deployment: plan.id.clone(),
         revision: revision.id.clone(),
         state_version: revision.id.as_str().to_owned(),
-        component: pack.component,
+        component: pack.component.clone(),
         engine: engine(pack.engine),
-        warm_up: warm_up(pack.warm_up),
+        warm_up: warm_up(pack.warm_up.clone()),
         limits: plan.limits,
         config: plan.config.clone(),
         secrets: grants.secrets.clone(),
         outbound: Some(grants.outbound.clone()),
     };
-    let loaded = host.load(spec).map_err(|error| error.to_string())?;
+    let loaded = host.load_from(spec, &opened.again).map_err(|error| error.to_string())?;
     match loaded.snapshot() {
         Ok(()) => {
             tracing::info!(deployment = %plan.id, revision = %revision.id, pack = %pack.digest, snapshot = "taken", "the revision is ready")
@@ -274,12 +296,4 @@ pub(crate) fn warm_up(declared: Option<Vec<Request>>) -> WarmUp {
         });
         WarmUp(requests.collect())
     })
-}
-
-fn open(path: &Path, trust: Trust<'_>) -> Result<Pack, String> {
-    let bytes = file::read(path).map_err(|error| match &error {
-        FileError::Read { source, .. } => format!("{error}: {source}"),
-        FileError::TooLarge(_) => error.to_string(),
-    })?;
-    tollgate_packs::open(&bytes, trust).map_err(|error| error.to_string())
 }

@@ -46,6 +46,13 @@ fn all() -> Vec<(Refused, u16)> {
         (Refused::FirstStillRuns, 503),
         (Refused::NotReady, 503),
         (call(CallError::Saturated("the pool")), 503),
+        (
+            call(CallError::Cold {
+                reason: secret(),
+                again_in: Duration::from_secs(5),
+            }),
+            503,
+        ),
         (call(CallError::Cpu), 504),
         (call(CallError::Wall), 504),
         (call(CallError::Trap(secret())), 502),

@@ -2,7 +2,7 @@
 
 use crate::run::binary;
 use bytes::Bytes;
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::Barrier, thread, time::Duration};
 use tollgate_host::{ChildLimits, Compiler, Job, LoadError, Profile, Refusal, WarmUp, WarmUpRequest};
 
 fn job(name: &str, path: &str) -> Job {
@@ -119,4 +119,28 @@ fn more_jobs_than_places_wait_their_turn() {
             scope.spawn(|| assert!(compiler.run(&job("hello", "/")).is_ok()));
         }
     });
+}
+
+#[test]
+fn who_waits_for_a_place_does_not_wait_for_ever() {
+    let compiler = children(ChildLimits {
+        patience: Duration::from_millis(1),
+        ..limits()
+    });
+    // Whoever has the place keeps it for the 3 s that its warm-up spins.
+    let slow = job("hostile", "/cpu");
+    let together = Barrier::new(4);
+    let run = || {
+        together.wait();
+        compiler.run(&slow)
+    };
+    let refused = thread::scope(|scope| {
+        let runs: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        runs.into_iter().filter_map(|run| run.join().unwrap().err()).collect::<Vec<_>>()
+    });
+    assert!(!refused.is_empty() && refused.len() < 4, "{refused:?}");
+    for error in &refused {
+        assert!(error.to_string().contains("no place among the compilers within"), "{error}");
+    }
+    assert!(compiler.run(&job("hello", "/")).is_ok());
 }
