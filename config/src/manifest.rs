@@ -18,7 +18,7 @@ mod timer;
 mod value;
 
 pub use identity::{TENANT_CLAIM, TENANT_VARIABLE};
-pub use limits::{Limits, StoreLimits};
+pub use limits::{BreakerLimits, Limits, StoreLimits};
 pub use listener::ADMIN_ADDRESS;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};

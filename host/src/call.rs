@@ -72,7 +72,9 @@ impl Shared {
 struct Running {
     guest: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     shared: Arc<Shared>,
+    /// When its head must be out, then [`Self::wall`].
     deadline: Instant,
+    wall: Instant,
     /// Made only for a guest that did not return at once.
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -94,10 +96,25 @@ impl Running {
         let deadline = self.deadline;
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if alarm.as_mut().poll(cx).is_ready() {
-            self.shared.fail(CallError::Wall);
-            return Poll::Ready(Err(CallError::Wall));
+            let error = if deadline < self.wall {
+                CallError::FirstByte
+            } else {
+                CallError::Wall
+            };
+            self.shared.fail(error.clone());
+            return Poll::Ready(Err(error));
         }
         Poll::Pending
+    }
+}
+
+impl Running {
+    /// Its head is out: what is left is its wall time.
+    fn headed(&mut self) {
+        if self.deadline < self.wall {
+            self.deadline = self.wall;
+            self.alarm = None;
+        }
     }
 }
 
@@ -152,7 +169,7 @@ pub(crate) async fn run(
         });
         (journey, pause) = rest.await?;
     }
-    let Journey { running, early, .. } = journey;
+    let Journey { mut running, early, .. } = journey;
     let shared = Arc::clone(&running.shared);
     match pause {
         Pause::Ended(Err(error)) => Err(shared.failure().unwrap_or(error)),
@@ -166,18 +183,14 @@ pub(crate) async fn run(
         }
         Pause::Head | Pause::Hog => {
             let (parts, body) = head(&shared, early)?;
-            let revision = Arc::clone(revision);
+            running.headed();
+            let owned = Arc::clone(revision);
             let task = tokio::spawn(async move {
-                if let Err(error) = finish(running, &revision).await {
-                    revision.counters.count(&error);
-                    tracing::warn!(target: "worker", revision = ?revision, %error, "a worker failed after its head");
+                if let Err(error) = finish(running, &owned).await {
+                    owned.failed_late(&error);
                 }
             });
-            let body = Streaming {
-                inner: DropEmpty(body),
-                shared,
-                task: Some(task.abort_handle()),
-            };
+            let body = Streaming::new(DropEmpty(body), shared, task.abort_handle(), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }
@@ -206,8 +219,9 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
         cpu: Mutex::new(CpuBudget::new(limits.cpu, TICK)),
     });
     let pre = &revision.prepared.pre;
-    let deadline = Instant::now() + limits.wall;
-    let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
+    let now = Instant::now();
+    let (wall, first_byte) = (now + limits.wall, now + limits.first_byte);
+    let exit = Exit::new(revision.outbound.clone(), request.headers(), wall);
     let mut store = Store::new(pre.engine(), Guest::new(Arc::clone(revision), exit));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
@@ -267,7 +281,8 @@ fn start(revision: &Arc<Revision>, request: http::Request<RequestBody>, places: 
         running: Running {
             guest,
             shared,
-            deadline,
+            deadline: first_byte.min(wall),
+            wall,
             alarm: None,
         },
         heads,

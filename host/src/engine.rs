@@ -2,7 +2,7 @@
 
 use crate::{
     Compiled, Compiler, Job, LoadError, Refusal, Revision, RevisionSpec, WarmUp,
-    admission::Gate,
+    admission::pool::{Pool, TenantUse},
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     guest::{self, Guest},
     lane::Lane,
@@ -103,7 +103,7 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     engine: Engine,
     linker: Linker<Guest>,
-    pool: Gate,
+    pool: Pool,
     lane: Lane,
     max_memory: u64,
     store: Arc<dyn SessionStore>,
@@ -129,7 +129,7 @@ impl Host {
         guest::link(&mut linker).map_err(failed)?;
         tick(&engine).map_err(|error| HostError::Pool(error.to_string()))?;
         let lane = Lane::new().map_err(|error| HostError::Pool(error.to_string()))?;
-        let pool = Gate::new(config.instances as usize, config.instances as usize);
+        let pool = Pool::new(config.instances as usize);
         let prepared = Mutex::default();
         let cache = config.cache.map(|cache| Cache::open(cache, &engine)).transpose()?;
         Ok(Self(Arc::new(Inner {
@@ -180,11 +180,21 @@ impl Host {
             spec,
             prepared,
             snapshot,
-            self.0.pool.clone(),
+            &self.0.pool,
             self.0.lane.clone(),
             Arc::clone(&self.0.store),
             rate,
         ))
+    }
+
+    /// What each tenant has of the pool, and who of it waits.
+    pub fn tenants(&self) -> Vec<TenantUse> {
+        self.0.pool.tenants_use()
+    }
+
+    /// Calls that go on in the slow lane now.
+    pub fn slow_calls(&self) -> usize {
+        self.0.lane.tasks()
     }
 
     /// Places that are taken now.

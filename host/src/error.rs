@@ -1,5 +1,7 @@
 //! What can go wrong between a component's bytes and its answer, and whose fault it is.
 
+use std::time::Duration;
+
 /// A component that cannot run here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
@@ -23,12 +25,21 @@ pub enum CallError {
     /// As many calls wait as may, or this one waited too long, or the pool is full. Ours: 503, try again.
     #[error("no free place: {0}")]
     Saturated(&'static str),
+    /// The revision has failed so often that it rests; for how long. Ours: 503, try again then.
+    #[error("the revision has failed again and again, and rests")]
+    Resting(Duration),
     /// Out of CPU time. The worker's: 504.
     #[error("the worker used up its CPU time")]
     Cpu,
     /// Out of wall time. The worker's: 504.
     #[error("the worker used up its wall time")]
     Wall,
+    /// No head of an answer in time. The worker's: 504.
+    #[error("the worker did not begin its answer in time")]
+    FirstByte,
+    /// Its answer's body stood still for too long. The worker's: 504, where the head is not out.
+    #[error("the worker's answer stood still for too long")]
+    Stall,
     /// It trapped; growing memory past its limit is a trap. The worker's: 502.
     #[error("the worker trapped: {0}")]
     Trap(String),
@@ -50,4 +61,21 @@ pub enum CallError {
     /// The host's own fault. 503.
     #[error("the host failed: {0}")]
     Host(String),
+}
+
+impl CallError {
+    /// Whether it is the worker's fault: what a breaker counts.
+    pub fn is_workers(&self) -> bool {
+        match self {
+            Self::Cpu
+            | Self::Wall
+            | Self::FirstByte
+            | Self::Stall
+            | Self::Trap(_)
+            | Self::NoAnswer
+            | Self::ErrorCode(_)
+            | Self::Headers(_) => true,
+            Self::Saturated(_) | Self::Resting(_) | Self::BodyTooLarge | Self::BodyTooSlow | Self::Host(_) => false,
+        }
+    }
 }

@@ -5,14 +5,15 @@
 //!
 //! In reading order: [`engine`] (wasmtime's settings, the pool, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
-//! (what is kept), [`revision`] (something that can be called), [`admission`] (who
-//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
+//! (what is kept), [`revision`] (something that can be called), [`breaker`] (whether it
+//! may run at all), [`admission`] (who may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`keyvalue`] (bounded by [`quota`]), [`settings`], [`secrets`], [`outgoing`], [`log`]. [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
 
 mod admission;
 mod body;
+mod breaker;
 mod cache;
 mod call;
 mod compile;
@@ -34,7 +35,9 @@ mod snapshot;
 mod warm_up;
 mod wire;
 
+pub use admission::pool::TenantUse;
 pub use body::{BodyError, RequestBody, ResponseBody};
+pub use breaker::BreakerState;
 pub use cache::{CacheConfig, CacheCounters, CacheError};
 pub use compile::{Compiled, Job};
 pub use compiler::{ChildLimits, Compiler, serve_child};

@@ -5,6 +5,8 @@
 
 #[path = "worker/cache.rs"]
 mod cache;
+#[path = "worker/contained.rs"]
+mod contained;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 

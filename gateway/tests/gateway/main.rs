@@ -13,6 +13,7 @@ mod access;
 mod admin;
 mod answers;
 mod batch;
+mod contained;
 mod dedupe;
 mod doorstep;
 mod drain;
