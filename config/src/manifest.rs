@@ -19,7 +19,7 @@ mod timer;
 mod value;
 
 pub use identity::{Identity, IdentityBy, Jwt, JwtAlgorithm, JwtKeys, TENANT_CLAIM, TENANT_VARIABLE};
-pub use limits::{Limits, StoreLimits};
+pub use limits::{BreakerLimits, Limits, StoreLimits};
 pub use listener::ADMIN_ADDRESS;
 pub use provider::Provider;
 pub use rate::Rate;

@@ -2,6 +2,8 @@
 //!
 //! Handles that a request needs are looked up once, when the snapshot is built; what the host counts is read when someone asks.
 
+mod contained;
+
 use crate::{access::End, gate::Gate, respond::UNKNOWN_ACCOUNT};
 use http::StatusCode;
 use prometheus::{Error, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -389,6 +391,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         let gauge = ages.get_metric_with_label_values(&[url])?;
         gauge.set(i64::try_from(age).unwrap_or(i64::MAX));
     }
+    contained::add(&registry, gate)?;
     let lines = IntCounter::new(
         "tollgate_log_lines_dropped_total",
         "Log lines dropped because stderr was not read fast enough.",

@@ -140,8 +140,10 @@ impl Refused {
             | Self::FirstStillRuns
             | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
             Self::Call(error) | Self::AnswerBroken(error) => match error {
-                CallError::Saturated(_) | CallError::Cold { .. } | CallError::Host(_) => StatusCode::SERVICE_UNAVAILABLE,
-                CallError::Cpu | CallError::Wall => StatusCode::GATEWAY_TIMEOUT,
+                CallError::Saturated(_) | CallError::Cold { .. } | CallError::Resting(_) | CallError::Host(_) => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                CallError::Cpu | CallError::Wall | CallError::FirstByte | CallError::Stall => StatusCode::GATEWAY_TIMEOUT,
                 _ => StatusCode::BAD_GATEWAY,
             },
             Self::AnswerTooLarge | Self::AnswerStatus(_) => StatusCode::BAD_GATEWAY,
@@ -222,6 +224,9 @@ pub(crate) fn code_of_call(error: &CallError) -> &'static str {
         CallError::Cold { .. } => "cold",
         CallError::Cpu => "cpu",
         CallError::Wall => "wall",
+        CallError::Resting(_) => "resting",
+        CallError::FirstByte => "first_byte",
+        CallError::Stall => "stall",
         CallError::Trap(_) => "trap",
         CallError::NoAnswer => "no_answer",
         CallError::ErrorCode(_) => "error_code",
@@ -270,7 +275,7 @@ pub(crate) fn refused(refused: &Refused, id: &RequestId) -> Response<AnswerBody>
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
     match refused {
-        Refused::RateLimited(wait) | Refused::MintingRate(wait) => {
+        Refused::RateLimited(wait) | Refused::MintingRate(wait) | Refused::Call(CallError::Resting(wait)) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(rate::seconds(*wait)));
         }
         Refused::Call(CallError::Cold { again_in, .. }) => {

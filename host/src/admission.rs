@@ -1,4 +1,7 @@
-//! Who may run now: a bounded number at once, a bounded queue before them, a deadline for each who waits.
+//! Who may run now: a bounded number at once, a bounded queue before them, a deadline for each who waits. A deployment's own bound is a [`Gate`]; the
+//! pool's places are shared by tenants ([`pool`]).
+
+pub(crate) mod pool;
 
 use crate::CallError;
 use std::{

@@ -3,7 +3,7 @@
 //! Both ways drop empty DATA frames: a guest (or a client) that writes them for ever would fill the HTTP/2 send queue, which
 //! takes them without reserving capacity (GHSA-f8mm-ggr3-89wh, open in wasmtime 48.0.8).
 
-use crate::{CallError, call::Shared};
+use crate::{CallError, Revision, call::Shared};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio::task::AbortHandle;
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, Sleep, sleep},
+};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 /// A body that failed on its way, either way.
@@ -171,9 +174,38 @@ impl Body for Whole {
 
 /// The body of a guest that still runs.
 pub(crate) struct Streaming {
-    pub(crate) inner: DropEmpty<HyperOutgoingBody>,
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) task: Option<AbortHandle>,
+    inner: DropEmpty<HyperOutgoingBody>,
+    shared: Arc<Shared>,
+    task: Option<AbortHandle>,
+    revision: Arc<Revision>,
+    /// Made with the first wait for the guest.
+    silence: Option<Pin<Box<Sleep>>>,
+    /// Whether the wait for the guest has begun.
+    silent: bool,
+}
+
+impl Streaming {
+    pub(crate) fn new(inner: DropEmpty<HyperOutgoingBody>, shared: Arc<Shared>, task: AbortHandle, revision: Arc<Revision>) -> Self {
+        Self {
+            inner,
+            shared,
+            task: Some(task),
+            revision,
+            silence: None,
+            silent: false,
+        }
+    }
+
+    /// Whether the guest has been silent for longer than it may. Only a caller that would take more asks, so a slow one is not the guest's fault.
+    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        let stall = self.revision.limits.stall;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(stall)));
+        if !self.silent {
+            self.silent = true;
+            silence.as_mut().reset(Instant::now() + stall);
+        }
+        silence.as_mut().poll(cx).is_ready()
+    }
 }
 
 impl Body for Streaming {
@@ -182,6 +214,9 @@ impl Body for Streaming {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if polled.is_ready() {
+            self.silent = false;
+        }
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(end) => {
@@ -201,6 +236,11 @@ impl Body for Streaming {
                     }
                 };
                 Poll::Ready(Some(Err(BodyError::Worker(error))))
+            }
+            Poll::Pending if self.stalled(cx) => {
+                self.shared.fail(CallError::Stall);
+                self.revision.failed_late(&CallError::Stall);
+                Poll::Ready(Some(Err(BodyError::Worker(CallError::Stall))))
             }
             Poll::Pending => Poll::Pending,
         }

@@ -79,7 +79,9 @@ impl Shared {
 struct Running {
     guest: Pin<Box<dyn Future<Output = Outcome> + Send>>,
     shared: Arc<Shared>,
+    /// When its head must be out, then [`Self::wall`].
     deadline: Instant,
+    wall: Instant,
     /// Made only for a guest that did not return at once.
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -101,10 +103,25 @@ impl Running {
         let deadline = self.deadline;
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if alarm.as_mut().poll(cx).is_ready() {
-            self.shared.fail(CallError::Wall);
-            return Poll::Ready(Err(CallError::Wall));
+            let error = if deadline < self.wall {
+                CallError::FirstByte
+            } else {
+                CallError::Wall
+            };
+            self.shared.fail(error.clone());
+            return Poll::Ready(Err(error));
         }
         Poll::Pending
+    }
+}
+
+impl Running {
+    /// Its head is out: what is left is its wall time.
+    fn headed(&mut self) {
+        if self.deadline < self.wall {
+            self.deadline = self.wall;
+            self.alarm = None;
+        }
     }
 }
 
@@ -160,7 +177,7 @@ pub(crate) async fn run(
         });
         (journey, pause) = rest.await?;
     }
-    let Journey { running, early, .. } = journey;
+    let Journey { mut running, early, .. } = journey;
     let shared = Arc::clone(&running.shared);
     match pause {
         Pause::Ended(Err(error)) => Err(shared.failure().unwrap_or(error)),
@@ -174,18 +191,14 @@ pub(crate) async fn run(
         }
         Pause::Head | Pause::Hog => {
             let (parts, body) = head(&shared, early)?;
-            let revision = Arc::clone(revision);
+            running.headed();
+            let owned = Arc::clone(revision);
             let task = tokio::spawn(async move {
-                if let Err(error) = finish(running, &revision).await {
-                    revision.counters.count(&error);
-                    tracing::warn!(target: "worker", revision = ?revision, %error, "a worker failed after its head");
+                if let Err(error) = finish(running, &owned).await {
+                    owned.failed_late(&error);
                 }
             });
-            let body = Streaming {
-                inner: DropEmpty(body),
-                shared,
-                task: Some(task.abort_handle()),
-            };
+            let body = Streaming::new(DropEmpty(body), shared, task.abort_handle(), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }
@@ -243,8 +256,9 @@ fn start(
 ) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let shared = Shared::new(revision);
-    let deadline = Instant::now() + revision.limits.wall;
-    let exit = Exit::new(revision.outbound.clone(), request.headers(), deadline);
+    let (now, limits) = (Instant::now(), &revision.limits);
+    let (wall, first_byte) = (now + limits.wall, now + limits.first_byte);
+    let exit = Exit::new(revision.outbound.clone(), request.headers(), wall);
     let session = request.extensions_mut().remove::<Session>();
     let mut store = store(revision, &prepared, &shared, exit, session);
 
@@ -292,7 +306,8 @@ fn start(
         running: Running {
             guest,
             shared,
-            deadline,
+            deadline: first_byte.min(wall),
+            wall,
             alarm: None,
         },
         heads,

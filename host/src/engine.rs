@@ -6,6 +6,7 @@ mod profile;
 
 use crate::{
     Activations, Compiler, Components, Job, LoadError, Loaded, Refusal, ResidenceLimits, Revision, RevisionSpec, WarmUp,
+    admission::pool::TenantUse,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
     lane::Lane,
     quota::Rates,
@@ -167,11 +168,29 @@ impl Host {
             spec,
             unit,
             snapshot,
-            machine.gate.clone(),
+            &machine.places,
             self.0.lane.clone(),
             Arc::clone(&self.0.store),
             rate,
         ))
+    }
+
+    /// What each tenant has of the pools, and who of it waits.
+    pub fn tenants(&self) -> Vec<TenantUse> {
+        let machines = self.0.machines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants: BTreeMap<_, TenantUse> = BTreeMap::new();
+        for part in machines.values().flat_map(|machine| machine.places.tenants_use()) {
+            match tenants.get_mut(&part.tenant) {
+                Some(sum) => sum.add(&part),
+                None => drop(tenants.insert(part.tenant.clone(), part)),
+            }
+        }
+        tenants.into_values().collect()
+    }
+
+    /// Calls that go on in the slow lane now.
+    pub fn slow_calls(&self) -> usize {
+        self.0.lane.tasks()
     }
 
     /// Places that are taken now, of all engines together.

@@ -44,12 +44,21 @@ pub enum CallError {
         /// When it is tried again.
         again_in: Duration,
     },
+    /// The revision has failed so often that it rests; for how long. Ours: 503, try again then.
+    #[error("the revision has failed again and again, and rests")]
+    Resting(Duration),
     /// Out of CPU time. The worker's: 504.
     #[error("the worker used up its CPU time")]
     Cpu,
     /// Out of wall time. The worker's: 504.
     #[error("the worker used up its wall time")]
     Wall,
+    /// No head of an answer in time. The worker's: 504.
+    #[error("the worker did not begin its answer in time")]
+    FirstByte,
+    /// Its answer's body stood still for too long. The worker's: 504, where the head is not out.
+    #[error("the worker's answer stood still for too long")]
+    Stall,
     /// It trapped; growing memory past its limit is a trap. The worker's: 502.
     #[error("the worker trapped: {0}")]
     Trap(String),
@@ -71,4 +80,21 @@ pub enum CallError {
     /// The host's own fault. 503.
     #[error("the host failed: {0}")]
     Host(String),
+}
+
+impl CallError {
+    /// Whether it is the worker's fault: what a breaker counts.
+    pub fn is_workers(&self) -> bool {
+        match self {
+            Self::Cpu
+            | Self::Wall
+            | Self::FirstByte
+            | Self::Stall
+            | Self::Trap(_)
+            | Self::NoAnswer
+            | Self::ErrorCode(_)
+            | Self::Headers(_) => true,
+            Self::Saturated(_) | Self::Cold { .. } | Self::Resting(_) | Self::BodyTooLarge | Self::BodyTooSlow | Self::Host(_) => false,
+        }
+    }
 }

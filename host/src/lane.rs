@@ -66,6 +66,11 @@ impl Lane {
         Ok(Self(Arc::new(Threads(Some(runtime)))))
     }
 
+    /// What runs here now.
+    pub(crate) fn tasks(&self) -> usize {
+        self.0.0.as_ref().map_or(0, |runtime| runtime.metrics().num_alive_tasks())
+    }
+
     /// Runs this here. `None` when it panicked. Dropping the future ends the work.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
         Tied(self.0.0.as_ref()?.spawn(work)).await

@@ -20,6 +20,10 @@ pub enum Limit {
     Cpu,
     /// `limits.wall`.
     Wall,
+    /// `limits.first_byte`.
+    FirstByte,
+    /// `limits.stall`.
+    Stall,
     /// `limits.body`, while the worker reads it.
     Body,
     /// Silence of the caller within its body, while the worker reads it.
@@ -38,6 +42,8 @@ pub enum Limit {
     Log,
     /// `limits.concurrency` and `limits.queue`, or the pool.
     Instances,
+    /// `limits.breaker`.
+    Breaker,
     /// `limits.store.keys`.
     StoreKeys,
     /// `limits.store.bytes`.
@@ -50,12 +56,14 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Memory,
         Self::Table,
         Self::Stack,
         Self::Cpu,
         Self::Wall,
+        Self::FirstByte,
+        Self::Stall,
         Self::Body,
         Self::BodyStall,
         Self::Hostcall,
@@ -65,6 +73,7 @@ impl Limit {
         Self::Random,
         Self::Log,
         Self::Instances,
+        Self::Breaker,
         Self::StoreKeys,
         Self::StoreBytes,
         Self::StoreOperations,
@@ -79,6 +88,8 @@ impl Limit {
             Self::Stack => "stack",
             Self::Cpu => "cpu",
             Self::Wall => "wall",
+            Self::FirstByte => "first_byte",
+            Self::Stall => "stall",
             Self::Body => "body",
             Self::BodyStall => "body_stall",
             Self::Hostcall => "hostcall",
@@ -88,6 +99,7 @@ impl Limit {
             Self::Random => "random",
             Self::Log => "log",
             Self::Instances => "instances",
+            Self::Breaker => "breaker",
             Self::StoreKeys => "store_keys",
             Self::StoreBytes => "store_bytes",
             Self::StoreOperations => "store_operations",

@@ -2,7 +2,11 @@
 
 use crate::{
     CallError, Outbound, Profile, Refusal, RequestBody, ResponseBody, Secrets, WarmUp,
-    admission::{Gate, Place},
+    admission::{
+        Gate, Place,
+        pool::{self, Pool, Share},
+    },
+    breaker::{Breaker, BreakerState},
     call,
     engine::Inner,
     guest::Guest,
@@ -109,6 +113,9 @@ impl Counters {
             CallError::Saturated(_) => Limit::Instances,
             CallError::Cpu => Limit::Cpu,
             CallError::Wall => Limit::Wall,
+            CallError::FirstByte => Limit::FirstByte,
+            CallError::Stall => Limit::Stall,
+            CallError::Resting(_) => Limit::Breaker,
             CallError::Headers(_) => Limit::Fields,
             CallError::BodyTooLarge => Limit::Body,
             CallError::BodyTooSlow => Limit::BodyStall,
@@ -135,8 +142,10 @@ pub struct Revision {
     /// How often all calls of the deployment may ask the store.
     pub(crate) rate: Arc<Rate>,
     pub(crate) counters: Counters,
-    pool: Gate,
+    /// Its tenant's part of the pool.
+    pool: Arc<Share>,
     own: Gate,
+    breaker: Option<Breaker>,
     lane: Lane,
 }
 
@@ -144,7 +153,7 @@ pub struct Revision {
 #[derive(Debug)]
 pub(crate) struct Places {
     _own: Place,
-    _pool: Place,
+    _pool: pool::Place,
 }
 
 impl Revision {
@@ -152,13 +161,15 @@ impl Revision {
         spec: RevisionSpec,
         unit: Arc<Unit<Inner>>,
         snapshot: Result<(), Refusal>,
-        pool: Gate,
+        pool: &Pool,
         lane: Lane,
         store: Arc<dyn SessionStore>,
         rate: Arc<Rate>,
     ) -> Arc<Self> {
         let config = settings::resolved(&spec);
         Arc::new(Self {
+            pool: pool.share(&spec.tenant.tenant_id),
+            breaker: spec.limits.breaker.map(Breaker::new),
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
             deployment: spec.deployment,
@@ -179,7 +190,6 @@ impl Revision {
             store,
             rate,
             counters: Counters::default(),
-            pool,
             lane,
         })
     }
@@ -213,13 +223,44 @@ impl Revision {
     /// # Errors
     /// See [`CallError`].
     pub async fn call(self: &Arc<Self>, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
+        let pass = self.breaker.as_ref().map(|breaker| breaker.enter(Instant::now())).transpose();
+        let pass = pass.map_err(|rest| self.counted(CallError::Resting(rest)))?;
         let answer = async {
             // Before it takes a place: a worker that has to be compiled must not hold places that others need.
             let prepared = self.prepared().await?;
             let places = self.admit().await?;
             call::run(self, prepared, request, places).await
         };
-        answer.await.inspect_err(|error| self.counters.count(error))
+        let answer = answer.await;
+        if let Some(pass) = pass {
+            // What is not the worker's fault says nothing about it.
+            match &answer {
+                Ok(_) => pass.end(false, Instant::now()),
+                Err(error) if error.is_workers() => pass.end(true, Instant::now()),
+                Err(_) => {}
+            }
+        }
+        answer.map_err(|error| self.counted(error))
+    }
+
+    fn counted(&self, error: CallError) -> CallError {
+        self.counters.count(&error);
+        error
+    }
+
+    /// Counts a failure of a call whose head is out.
+    pub(crate) fn failed_late(&self, error: &CallError) {
+        self.counters.count(error);
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| error.is_workers()) {
+            breaker.failed(Instant::now());
+        }
+        tracing::warn!(target: "worker", revision = ?self, %error, "a worker failed after its head");
+    }
+
+    /// What its breaker does with callers now, and how often it has opened; nothing where it has none.
+    pub fn breaker(&self) -> Option<(BreakerState, u64)> {
+        let breaker = self.breaker.as_ref()?;
+        Some((breaker.state_at(Instant::now()), breaker.openings()))
     }
 
     /// Makes an instance and drops it, without calling it: what a call pays before anything of it runs. For benches.

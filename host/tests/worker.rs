@@ -5,6 +5,8 @@
 
 #[path = "worker/cache.rs"]
 mod cache;
+#[path = "worker/contained.rs"]
+mod contained;
 #[path = "worker/engines.rs"]
 mod engines;
 #[path = "worker/residence.rs"]

@@ -1,6 +1,6 @@
-//! What a developer runs: `cargo xtask demo | test | samples | compare`.
+//! What a developer runs: `cargo xtask demo | test | samples | compare | soak`.
 //!
-//! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`]; [`process`] starts programs.
+//! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`], [`soak`]; [`process`] starts programs.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -12,6 +12,7 @@ mod compare;
 mod demo;
 mod process;
 mod samples;
+mod soak;
 mod tally;
 mod test;
 mod toolchain;
@@ -51,6 +52,8 @@ enum Task {
     },
     /// Measure Tollgate and its installed peers on the same job, and write a report
     Compare(compare::Options),
+    /// Let hostile workers do all they can for a long time, beside honest calls, and check that nothing grew or failed
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -70,6 +73,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { release } => test::run(&root, release || std::env::var_os("CI").is_some()),
         Task::Samples { build_std } => samples::build(&root, build_std),
         Task::Compare(options) => compare::run(&root, &options),
+        Task::Soak(options) => soak::run(&root, &options),
     }
 }
 

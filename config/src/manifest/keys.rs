@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{Limits, Rate, StoreLimits, identity, limits::shown_range, listener, storage, timer};
+use super::{BreakerLimits, Limits, Rate, StoreLimits, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -246,13 +246,19 @@ const KEYS: &[Key] = &[
     key("deployments[].limits", "memory", SIZE, Within { value: || Limits::MEMORY.to_string(), range: || shown_range(&Limits::MEMORY_RANGE, ToString::to_string) }, "the sum of a call's linear memories and tables"),
     key("deployments[].limits", "cpu", DURATION, Within { value: || ShownDuration(Limits::CPU).to_string(), range: || shown_range(&Limits::CPU_RANGE, |d| ShownDuration(*d).to_string()) }, "a call's time on a CPU"),
     key("deployments[].limits", "wall", DURATION, Within { value: || ShownDuration(Limits::WALL).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()) }, "from dispatch to the last byte of the answer"),
+    key("deployments[].limits", "first_byte", DURATION, Within { value: || ShownDuration(Limits::FIRST_BYTE).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()) }, "from dispatch to the head of the answer, within `wall`"),
+    key("deployments[].limits", "stall", DURATION, Within { value: || ShownDuration(Limits::STALL).to_string(), range: || shown_range(&Limits::WALL_RANGE, |d| ShownDuration(*d).to_string()) }, "silence of the worker within its answer's body, while the caller would take more"),
     key("deployments[].limits", "concurrency", COUNT, Within { value: || Limits::CONCURRENCY.to_string(), range: || shown_range(&Limits::CONCURRENCY_RANGE, ToString::to_string) }, "calls at once"),
     key("deployments[].limits", "queue", COUNT, Within { value: || "concurrency".to_owned(), range: || shown_range(&Limits::QUEUE_RANGE, ToString::to_string) }, "callers that may wait for a place; 0: none"),
     key("deployments[].limits", "queue_wait", DURATION, Within { value: || ShownDuration(Limits::QUEUE_WAIT).to_string(), range: || shown_range(&Limits::QUEUE_WAIT_RANGE, |d| ShownDuration(*d).to_string()) }, "how long one of them waits"),
     key("deployments[].limits", "body", SIZE, Within { value: || Limits::BODY.to_string(), range: || shown_range(&Limits::BODY_RANGE, ToString::to_string) }, "a request's body; an endpoint takes the smaller of this and its provider's"),
     key("deployments[].limits", "store", "a mapping of `keys`, `bytes`, `operations` and `rate`", Words("the limits' own"), "what the deployment keeps in the store, and how often its workers ask it"),
-    later("deployments[].limits", "breaker", "a mapping", "a circuit breaker"),
+    key("deployments[].limits", "breaker", "a mapping of `failures`, `window` and `open`; `{}` takes their defaults", Words("none: a revision that fails is called again"), "lets a revision rest that fails again and again: its callers get 503 at once"),
     later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
+
+    key("deployments[].limits.breaker", "failures", COUNT, Within { value: || BreakerLimits::FAILURES.to_string(), range: || shown_range(&BreakerLimits::FAILURES_RANGE, ToString::to_string) }, "so many failures that are the worker's fault let it rest"),
+    key("deployments[].limits.breaker", "window", DURATION, Within { value: || ShownDuration(BreakerLimits::WINDOW).to_string(), range: || shown_range(&BreakerLimits::WINDOW_RANGE, |d| ShownDuration(*d).to_string()) }, "within this time"),
+    key("deployments[].limits.breaker", "open", DURATION, Within { value: || ShownDuration(BreakerLimits::OPEN).to_string(), range: || shown_range(&BreakerLimits::OPEN_RANGE, |d| ShownDuration(*d).to_string()) }, "how long it rests before one call is let through to see"),
 
     key("deployments[].limits.store", "keys", COUNT, Within { value: || StoreLimits::KEYS.to_string(), range: || shown_range(&StoreLimits::KEYS_RANGE, ToString::to_string) }, "keys, over all revisions of the deployment, whatever wrote them"),
     key("deployments[].limits.store", "bytes", SIZE, Within { value: || StoreLimits::BYTES.to_string(), range: || shown_range(&StoreLimits::BYTES_RANGE, ToString::to_string) }, "keys, as stored with their scope, and values together"),

@@ -20,6 +20,10 @@ pub struct Limits {
     pub cpu: Duration,
     /// Time from dispatch to the last byte of the answer.
     pub wall: Duration,
+    /// Time from dispatch to the head of the answer.
+    pub first_byte: Duration,
+    /// Silence of the worker within its answer's body.
+    pub stall: Duration,
     /// Calls at once.
     pub concurrency: usize,
     /// Callers that may wait for a place; defaults to `concurrency`.
@@ -30,6 +34,45 @@ pub struct Limits {
     pub body: ByteSize,
     /// What the deployment keeps in the store, and how often its workers ask it.
     pub store: StoreLimits,
+    /// When its revision rests; `None`: never.
+    pub breaker: Option<BreakerLimits>,
+}
+
+/// When a revision that fails again and again rests. Off unless the manifest says it: a resting revision refuses good calls too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// So many failures that are the worker's fault open it.
+    pub failures: usize,
+    /// Within this time.
+    pub window: Duration,
+    /// How long it stays open before one call is let through.
+    pub open: Duration,
+}
+
+impl BreakerLimits {
+    /// 20: more than a poisonous delivery and all its retries make.
+    pub const FAILURES: usize = 20;
+    /// 10 s: a wall time; what hangs must be able to fail often enough.
+    pub const WINDOW: Duration = Duration::from_secs(10);
+    /// 5 s: shorter than any provider's first retry.
+    pub const OPEN: Duration = Duration::from_secs(5);
+
+    /// From the first failure to what one breaker remembers in 160 KB.
+    pub const FAILURES_RANGE: RangeInclusive<u64> = 1..=10_000;
+    /// Up to an hour: what is rarer is no outage.
+    pub const WINDOW_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+    /// Up to an hour: who wants more takes the revision out of the traffic.
+    pub const OPEN_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+}
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        Self {
+            failures: Self::FAILURES,
+            window: Self::WINDOW,
+            open: Self::OPEN,
+        }
+    }
 }
 
 /// What a deployment may keep in the store and ask of it. Each has a default with a reason, see the constants.
@@ -84,6 +127,10 @@ impl Limits {
     pub const CPU: Duration = Duration::from_millis(50);
     /// 10 s: the longest that the chat providers wait, GitHub's.
     pub const WALL: Duration = Duration::from_secs(10);
+    /// 10 s: as `wall`, of which it is a part; it holds alone where `wall` is raised for answers that take long to send.
+    pub const FIRST_BYTE: Duration = Duration::from_secs(10);
+    /// 30 s: event streams send something every 15, so that no proxy in between gives up.
+    pub const STALL: Duration = Duration::from_secs(30);
     /// 256: a quarter of the default pool, so that four busy deployments fit.
     pub const CONCURRENCY: usize = 256;
     /// 500 ms: a caller that waited longer is better served by its own retry.
@@ -113,11 +160,14 @@ impl Default for Limits {
             memory: Self::MEMORY,
             cpu: Self::CPU,
             wall: Self::WALL,
+            first_byte: Self::FIRST_BYTE,
+            stall: Self::STALL,
             concurrency: Self::CONCURRENCY,
             queue: Self::CONCURRENCY,
             queue_wait: Self::QUEUE_WAIT,
             body: Self::BODY,
             store: StoreLimits::default(),
+            breaker: None,
         }
     }
 }
@@ -131,6 +181,8 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
     let cpu = duration(&fields, "cpu", Limits::CPU, &Limits::CPU_RANGE, job, context);
     let stream = "no proxy in front keeps a stream open for longer";
     let wall = duration(&fields, "wall", Limits::WALL, &Limits::WALL_RANGE, stream, context);
+    let first_byte = duration(&fields, "first_byte", Limits::FIRST_BYTE, &Limits::WALL_RANGE, stream, context);
+    let stall = duration(&fields, "stall", Limits::STALL, &Limits::WALL_RANGE, stream, context);
     let space = "each call reserves 4GiB of the process's addresses";
     let concurrency = count(
         &fields,
@@ -164,10 +216,17 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
         Some(value) => store(&value, context),
         None => Some(StoreLimits::default()),
     };
+    let breaker = match fields.get("breaker") {
+        Some(value) => breaker(&value, context).map(Some),
+        None => Some(None),
+    };
     Some(Limits {
         memory: memory?,
         cpu: cpu?,
         wall: wall?,
+        first_byte: first_byte?,
+        stall: stall?,
+        breaker: breaker?,
         concurrency: concurrency?,
         queue: queue?,
         queue_wait: queue_wait?,
@@ -204,6 +263,36 @@ fn store(value: &Value<'_>, context: &mut Context) -> Option<StoreLimits> {
         bytes: bytes?,
         operations: operations?,
         rate: rate?,
+    })
+}
+
+/// Reads `deployments[].limits.breaker`.
+fn breaker(value: &Value<'_>, context: &mut Context) -> Option<BreakerLimits> {
+    let fields = value.fields("deployments[].limits.breaker", context)?;
+    let kept = "each failure is remembered";
+    let failures = count(
+        &fields,
+        "failures",
+        BreakerLimits::FAILURES,
+        &BreakerLimits::FAILURES_RANGE,
+        kept,
+        context,
+    );
+    let rare = "failures that are rarer are no outage";
+    let window = duration(
+        &fields,
+        "window",
+        BreakerLimits::WINDOW,
+        &BreakerLimits::WINDOW_RANGE,
+        rare,
+        context,
+    );
+    let out = "what should rest for longer is better taken out of the traffic";
+    let open = duration(&fields, "open", BreakerLimits::OPEN, &BreakerLimits::OPEN_RANGE, out, context);
+    Some(BreakerLimits {
+        failures: failures?,
+        window: window?,
+        open: open?,
     })
 }
 

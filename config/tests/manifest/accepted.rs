@@ -2,7 +2,9 @@ use crate::{EXAMPLE, HEAD, parse};
 use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 use tollgate_config::{
     ByteSize, EnvId, Environment, SecretRef, Setting,
-    manifest::{Access, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, StoreLimits, Tls},
+    manifest::{
+        Access, BreakerLimits, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, StoreLimits, Tls,
+    },
     pattern::HostPattern,
     setting::Fact,
 };
@@ -98,12 +100,18 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn limits_are_read_in_their_units() {
     let text = format!(
-        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B, store: {{ keys: 0, bytes: 1GiB, operations: 7, rate: 9 }} }} }}]"
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, first_byte: 1s, stall: 2s, breaker: {{ failures: 3 }}, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B, store: {{ keys: 0, bytes: 1GiB, operations: 7, rate: 9 }} }} }}]"
     );
     let expected = Limits {
         memory: ByteSize::gib(4),
         cpu: Duration::from_millis(1),
         wall: Duration::from_secs(3600),
+        first_byte: Duration::from_secs(1),
+        stall: Duration::from_secs(2),
+        breaker: Some(BreakerLimits {
+            failures: 3,
+            ..BreakerLimits::default()
+        }),
         concurrency: 16_384,
         queue: 0,
         queue_wait: Duration::from_secs(60),

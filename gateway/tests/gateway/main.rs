@@ -14,6 +14,7 @@ mod admin;
 mod answers;
 mod batch;
 mod cold;
+mod contained;
 mod dedupe;
 mod doorstep;
 mod drain;

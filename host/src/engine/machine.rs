@@ -3,7 +3,7 @@
 use super::{HostConfig, HostError, PAGE, PoolUse, Profile, tick};
 use crate::{
     Compiled, LoadError,
-    admission::Gate,
+    admission::pool::Pool,
     guest::{self, Guest},
     imports,
     revision::Prepared,
@@ -20,7 +20,7 @@ pub(super) struct Machine {
     pub(super) profile: Profile,
     pub(super) engine: Engine,
     /// Places of its pool.
-    pub(super) gate: Gate,
+    pub(super) places: Pool,
     linker: Linker<Guest>,
 }
 
@@ -41,7 +41,7 @@ impl Machine {
         Ok(Self {
             profile,
             engine,
-            gate: Gate::new(instances as usize, instances as usize),
+            places: Pool::new(instances as usize),
             linker,
         })
     }

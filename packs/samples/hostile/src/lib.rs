@@ -1,8 +1,9 @@
 //! Misbehaves by path. The tests of every limit run it; whatever it does, the gate must go on serving others.
 //!
-//! [`misdeeds`] are the ways to be a bad worker, [`keepsakes`] what it might carry from one instance to the next, [`outbound`] calls where the request says;
+//! [`misdeeds`] are the ways to be a bad worker, [`floods`] too much of one thing, [`keepsakes`] what it might carry from one instance to the next, [`outbound`] calls where the request says;
 //! `/secret` shows a secret.
 
+mod floods;
 mod keepsakes;
 mod misdeeds;
 mod outbound;
@@ -12,6 +13,11 @@ mod host {
     wit_bindgen::generate!({ path: "../../../wit", world: "tollgate:host/imports@0.1.0" });
 }
 use host::tollgate::host::secrets;
+
+/// The deployment's state.
+mod store {
+    wit_bindgen::generate!({ path: "../../../wit", world: "wasi:keyvalue/imports@0.2.0-draft" });
+}
 
 use std::{io::Write, time::Duration};
 use wasip2::{
@@ -55,6 +61,17 @@ impl Guest for Hostile {
                 Ok(secret) => answer(out, 200, &String::from_utf8_lossy(&secret)),
                 Err(error) => answer(out, 404, &format!("{error:?}")),
             },
+            "/handles" => floods::handles(),
+            "/fields" => floods::fields(),
+            "/entropy" => answer(out, 200, &floods::random()),
+            "/hostcall" => answer(out, 200, &floods::hostcall()),
+            "/read" => answer(out, 200, &floods::read(&request)),
+            "/fill" => match number(query, "keys").zip(number(query, "bytes")) {
+                Some((keys, bytes)) => answer(out, 200, &floods::fill(keys, bytes)),
+                None => answer(out, 400, "say how much: /fill?keys=N&bytes=N"),
+            },
+            "/clear" => answer(out, 200, &floods::clear(number(query, "keys").unwrap_or_default())),
+            "/ask" => answer(out, 200, &floods::ask(number(query, "count").unwrap_or_default())),
             "/count" => answer(out, 200, &keepsakes::count()),
             "/random" => answer(out, 200, &keepsakes::random()),
             "/insecure" => answer(out, 200, &keepsakes::insecure()),
@@ -70,6 +87,12 @@ impl Guest for Hostile {
             _ => answer(out, 404, "no such misdeed"),
         }
     }
+}
+
+/// A number of the query.
+fn number(query: &str, name: &str) -> Option<usize> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name)?.1.parse().ok()
 }
 
 fn wait(time: Duration) {

@@ -1,0 +1,175 @@
+//! `cargo xtask soak`: everything that `hostile` can do, at once and for long, beside honest calls of another tenant. At its end nothing may have grown, no
+//! place be lost, no task hang, and no honest request have failed.
+//!
+//! In reading order: [`misdeeds`] (who calls what), [`client`] (one connection), [`watch`] (what the gateway uses), [`report`] (what is written).
+
+mod client;
+mod misdeeds;
+mod report;
+mod watch;
+
+use crate::{demo, samples};
+use anyhow::{Context, Result, bail};
+use misdeeds::{Crowd, HONEST_CONNECTIONS};
+use report::Report;
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use watch::{Sample, Watch};
+
+/// How long to go on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Minutes, the warm-up included
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=24 * 60))]
+    minutes: u64,
+    /// Attack this gateway, with the samples that are there, and build nothing
+    #[arg(long)]
+    gateway: Option<PathBuf>,
+}
+
+/// Between two looks at the gateway.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How long the gateway may take to become quiet at the end: more than any call's wall time and any look at a closed connection.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The gateway that is under attack. It ends when this is dropped.
+struct Gateway {
+    child: Child,
+    listener: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the attack; writes `target/soak/report.json` and `docs/reports/DATE-soak.md`, and prints the summary.
+///
+/// # Errors
+/// When the gateway cannot run, or what must hold does not.
+pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    let binary = match &options.gateway {
+        Some(gateway) => gateway.clone(),
+        None => {
+            samples::build(root, false)?;
+            demo::release(root)?
+        }
+    };
+    let work = root.join("target/soak");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir_all(&work)?;
+    let gateway = start(root, &work, &binary)?;
+    let watch = Watch::new(gateway.child.id(), gateway.admin);
+    let idle = watch.look()?;
+
+    let length = Duration::from_secs(options.minutes * 60);
+    // Pools fill, caches warm, the store reaches its quotas.
+    let warm = (length / 6).min(Duration::from_secs(300));
+    let begun = Instant::now();
+    let crowd = Crowd::start(gateway.listener);
+    let mut samples: Vec<(Duration, Sample)> = Vec::new();
+    while begun.elapsed() < length {
+        thread::sleep(LOOK_EVERY.min(length.saturating_sub(begun.elapsed())));
+        let sample = watch.look().context("the gateway does not answer; see target/soak/tollgate.log")?;
+        if samples.len().is_multiple_of(12) {
+            println!("{:>5} s  {sample}", begun.elapsed().as_secs());
+        }
+        if begun.elapsed() >= warm {
+            samples.push((begun.elapsed(), sample));
+        }
+    }
+    let counted = crowd.stop();
+    let quiet = quiet(&watch)?;
+    let report = Report {
+        minutes: options.minutes,
+        warm,
+        idle,
+        samples,
+        quiet,
+        counted,
+        limits: watch.lines("tollgate_worker_limit_total")?,
+        calls: watch.sum("tollgate_worker_calls_total")?,
+    };
+    let failures = report.failures();
+    report.write(root, &work, &failures)?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    bail!("{} things do not hold: {}", failures.len(), failures.join("; "))
+}
+
+/// Waits until nothing is left to do, or long enough.
+fn quiet(watch: &Watch) -> Result<Sample> {
+    let end = Instant::now() + QUIET;
+    loop {
+        let sample = watch.look()?;
+        if sample.is_quiet() || Instant::now() > end {
+            return Ok(sample);
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
+fn start(root: &Path, work: &Path, binary: &Path) -> Result<Gateway> {
+    let file = work.join("tollgate.yaml");
+    fs::write(&file, serde_json::to_vec_pretty(&manifest(root))?)?;
+    let mut child = Command::new(binary)
+        .args(["serve", "--config"])
+        .arg(&file)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::piped())
+        .stderr(File::create(work.join("tollgate.log"))?)
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+    let ready: Value = serde_json::from_str(&line).with_context(|| format!("no ready line but {line:?}; see target/soak/tollgate.log"))?;
+    let address = |pointer: &str| -> Result<SocketAddr> {
+        let text = ready.pointer(pointer).and_then(Value::as_str);
+        Ok(text.with_context(|| format!("the ready line has no {pointer}"))?.parse()?)
+    };
+    let (listener, admin) = (address("/result/listeners/0/address")?, address("/result/admin")?);
+    Ok(Gateway { child, listener, admin })
+}
+
+/// `hostile` of one tenant, with limits that it reaches within a second or two, and `hello` of another one.
+fn manifest(root: &Path) -> Value {
+    let samples = root.join("target/samples");
+    let deployment = |name: &str, tenant: &str, limits: Value| {
+        json!({
+            "id": name, "tenant": tenant, "limits": limits,
+            "routes": [{ "host": format!("{name}.localhost"), "path": "/", "access": "public" }],
+            "revisions": [{ "id": "r1", "pack": samples.join(format!("{name}.gtpack")) }],
+        })
+    };
+    let hostile = json!({
+        "memory": "16MiB", "cpu": "50ms", "wall": "2s", "first_byte": "1s", "stall": "1s", "concurrency": 64, "queue": 16, "body": "64KiB",
+        "store": { "keys": 1000, "bytes": "1MiB", "operations": 500, "rate": 5000 },
+    });
+    json!({
+        "schema": "tollgate.environment/v1",
+        "environment": "local",
+        "listeners": [{ "address": "127.0.0.1:0", "protocols": ["h1"] }],
+        "admin": { "address": "127.0.0.1:0" },
+        "store": { "kind": "sled", "path": "store" },
+        "trust": { "keys": [samples.join("dev.pub")] },
+        "tenants": { "acme": { "hosts": ["hostile.localhost"] }, "beta": { "hosts": ["hello.localhost"] } },
+        "deployments": [deployment("hostile", "acme", hostile), deployment("hello", "beta", json!({ "concurrency": HONEST_CONNECTIONS * 2 }))],
+    })
+}
+
+/// What all threads of the attack share: whether to go on, and what they have counted.
+type Shared = Arc<misdeeds::Counts>;

@@ -1,0 +1,170 @@
+//! What a soak has shown: what must hold and does not, and the numbers.
+
+use super::{misdeeds::Counted, watch::Sample};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path, time::Duration};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// Memory may move by so much, or a twentieth: allocators and caches breathe.
+const MEMORY_SLACK: u64 = 16 << 20;
+/// Threads of the blocking pool come and go.
+const THREADS_SLACK: u64 = 4;
+/// Connections of a crowd come and go: a twentieth of them, or so many.
+const SLACK: u64 = 16;
+/// Rows of samples that are shown.
+const ROWS: usize = 40;
+
+/// A whole run.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) minutes: u64,
+    /// Before the samples begin.
+    pub(super) warm: Duration,
+    /// Before the attack.
+    pub(super) idle: Sample,
+    /// Under it.
+    pub(super) samples: Vec<(Duration, Sample)>,
+    /// After it.
+    pub(super) quiet: Sample,
+    pub(super) counted: Counted,
+    /// By limit, as the metrics have them.
+    pub(super) limits: BTreeMap<String, u64>,
+    pub(super) calls: u64,
+}
+
+type Figure = fn(&Sample) -> u64;
+
+impl Report {
+    /// What must hold and does not.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let mut failures = self.counted.missing();
+        let (good, bad) = self.counted.honest();
+        if bad > 0 || good == 0 {
+            failures.push(format!("{bad} honest requests failed, {good} did not"));
+        }
+        let grown: [(&str, Figure, u64); 4] = [
+            ("resident memory", |sample| sample.resident, MEMORY_SLACK),
+            ("threads", |sample| sample.threads, THREADS_SLACK),
+            ("open files", |sample| sample.files, SLACK),
+            ("tasks", |sample| sample.tasks, SLACK),
+        ];
+        for (what, figure, slack) in grown {
+            let (early, late) = self.thirds(figure);
+            if late > early + slack.max(early / 20) {
+                failures.push(format!("{what} grew from {early} to {late}"));
+            }
+        }
+        if !self.quiet.is_quiet() {
+            failures.push(format!("the gateway did not become quiet: {}", self.quiet.json()));
+        }
+        let left: [(&str, Figure); 2] = [("tasks", |sample| sample.tasks), ("open files", |sample| sample.files)];
+        for (what, figure) in left {
+            let (before, after) = (figure(&self.idle), figure(&self.quiet));
+            if after > before + THREADS_SLACK {
+                failures.push(format!("{after} {what} are left of {before} before"));
+            }
+        }
+        failures
+    }
+
+    /// The medians of a figure over the first and the last third of the samples.
+    fn thirds(&self, figure: Figure) -> (u64, u64) {
+        let third = self.samples.len().div_ceil(3);
+        let median = |samples: &[(Duration, Sample)]| {
+            let mut values: Vec<_> = samples.iter().map(|(_, sample)| figure(sample)).collect();
+            values.sort_unstable();
+            values.get(values.len() / 2).copied().unwrap_or_default()
+        };
+        let last = self.samples.len().saturating_sub(third);
+        (
+            median(self.samples.get(..third).unwrap_or_default()),
+            median(self.samples.get(last..).unwrap_or_default()),
+        )
+    }
+
+    fn json(&self, failures: &[String]) -> Value {
+        let (good, bad) = self.counted.honest();
+        let [p50, p99, most] = self.counted.honest_ms;
+        let thirds = |figure: Figure| {
+            let (early, late) = self.thirds(figure);
+            json!({ "early": early, "late": late })
+        };
+        json!({
+            "minutes": self.minutes, "holds": failures.is_empty(), "failures": failures,
+            "honest": { "ok": good, "failed": bad, "p50_ms_at_most": p50, "p99_ms_at_most": p99, "max_ms_at_most": most },
+            "calls": self.calls, "answers": self.counted.answers, "limits": self.limits,
+            "resident_bytes": thirds(|sample| sample.resident), "threads": thirds(|sample| sample.threads),
+            "files": thirds(|sample| sample.files), "tasks": thirds(|sample| sample.tasks),
+            "idle": self.idle.json(), "quiet": self.quiet.json(),
+        })
+    }
+
+    /// Prints the summary and writes it with the samples.
+    pub(super) fn write(&self, root: &Path, work: &Path, failures: &[String]) -> Result<()> {
+        let mut summary = self.json(failures);
+        println!("{summary}");
+        if let Some(summary) = summary.as_object_mut() {
+            let samples = self.samples.iter().map(|(at, sample)| json!([at.as_secs(), sample.json()]));
+            summary.insert("samples".to_owned(), samples.collect());
+        }
+        fs::write(work.join("report.json"), serde_json::to_vec_pretty(&summary)?)?;
+        let now = OffsetDateTime::now_utc();
+        let file = root.join(format!("docs/reports/{}-soak.md", now.date()));
+        fs::write(&file, self.markdown(&now.format(&Rfc3339)?, failures)?)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+        println!("soak: {} and {}", file.display(), work.join("report.json").display());
+        Ok(())
+    }
+
+    fn markdown(&self, now: &str, failures: &[String]) -> Result<String> {
+        let (good, bad) = self.counted.honest();
+        let [p50, p99, most] = self.counted.honest_ms;
+        let mut text = format!(
+            "# Soak of {now}\n\nWritten by `cargo xtask soak --minutes {}`. Every misdeed of `hostile` at once, from many connections, beside honest calls of another \
+             tenant's `hello`.\n\n",
+            self.minutes
+        );
+        match failures {
+            [] => text.push_str("All holds: nothing grew after the warm-up, no place is lost, no task hangs, no honest request failed.\n"),
+            failures => failures
+                .iter()
+                .try_for_each(|failure| writeln!(text, "- Does not hold: {failure}"))?,
+        }
+        writeln!(
+            text,
+            "\n- {} calls of workers. Honest requests: {good} answered, {bad} failed; half within {p50} ms, 99 of 100 within {p99} ms, all within {most} ms (upper bounds of \
+             buckets).\n- Warm-up: {} s, not among the samples.\n- Before: {}.\n- After: {}.\n",
+            self.calls,
+            self.warm.as_secs(),
+            self.idle,
+            self.quiet
+        )?;
+        text.push_str(
+            "| second | resident MiB | threads | files | instances | tasks | connections |\n|---:|---:|---:|---:|---:|---:|---:|\n",
+        );
+        for (at, sample) in self.samples.iter().step_by(self.samples.len().div_ceil(ROWS).max(1)) {
+            writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                at.as_secs(),
+                sample.resident >> 20,
+                sample.threads,
+                sample.files,
+                sample.instances,
+                sample.tasks,
+                sample.connections
+            )?;
+        }
+        text.push_str("\n| what | what came of it |\n|---|---|\n");
+        for (what, answers) in &self.counted.answers {
+            let answers: Vec<_> = answers.iter().map(|(came, count)| format!("{came}: {count}")).collect();
+            writeln!(text, "| {what} | {} |", answers.join(", "))?;
+        }
+        text.push_str("\n| limit | hit |\n|---|---:|\n");
+        for (labels, count) in &self.limits {
+            writeln!(text, "| `{labels}` | {count} |")?;
+        }
+        Ok(text)
+    }
+}
