@@ -104,7 +104,11 @@ mod tests {
             assert_eq!(Setting::parse(text), read, "{text:?}");
             if let Ok(setting) = read {
                 assert_eq!(setting.to_string(), text);
-                assert_eq!(matches!(setting, Setting::Runtime(_)), ACCEPTED.contains(&format!("`{text}`")), "{text:?}");
+                assert_eq!(
+                    matches!(setting, Setting::Runtime(_)),
+                    ACCEPTED.contains(&format!("`{text}`")),
+                    "{text:?}"
+                );
             }
         }
     }

@@ -87,5 +87,8 @@ fn of(kind: &str, said: &str, is: &str) -> Result<(), Refused> {
     if said.is_empty() || said == is {
         return Ok(());
     }
-    Err(Refused::new("denied", format!("this call is of another {kind} than the one that was named")))
+    Err(Refused::new(
+        "denied",
+        format!("this call is of another {kind} than the one that was named"),
+    ))
 }

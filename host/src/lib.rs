@@ -7,7 +7,7 @@
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept), [`revision`] (something that can be called), [`admission`] (who
 //! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`lane`] (where CPU hogs go on), then what
-//! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (both by way of [`kept`]), [`settings`], [`secrets`], [`outgoing`], [`log`],
+//! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (by way of [`kept`]), [`settings`], [`secrets`], [`outgoing`], [`log`],
 //! [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
 #![deny(unsafe_code)]
@@ -44,9 +44,9 @@ pub use compile::{Compiled, Job};
 pub use compiler::{ChildLimits, Compiler, serve_child};
 pub use engine::{Host, HostConfig, HostError, PoolUse};
 pub use error::{CallError, LoadError};
+pub use imports::{Grant, Import, imports};
 pub use outgoing::{MAX_AT_ONCE, Origin, Outbound, OutboundBody, OutboundError, Outgoing, Sent};
 pub use revision::{Counters, Revision, RevisionSpec};
-pub use imports::{Grant, Import, imports};
 pub use secrets::Secrets;
 pub use session::{MAX_SESSION, SESSION_LIFE, Session};
 pub use snapshot::Refusal;

@@ -5,6 +5,8 @@
 
 #[path = "worker/cache.rs"]
 mod cache;
+#[path = "worker/interfaces.rs"]
+mod interfaces;
 #[path = "worker/snapshot.rs"]
 mod snapshot;
 

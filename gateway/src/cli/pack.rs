@@ -13,7 +13,8 @@ use std::{
 };
 use tollgate_host::{Compiler, Grant, Job};
 use tollgate_packs::{
-    Digest, OpenError, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign, warm_up::Request,
+    Digest, OpenError, SigningKey, Trust, TrustedKey, archive::MAX_PACK_SIZE, build, inspect, inspect::worker, new_project, open, sign,
+    warm_up::Request,
 };
 
 /// A pack's mode, less the umask: it is no secret.
@@ -268,7 +269,11 @@ struct Imported {
 
 impl Imported {
     fn line(&self) -> String {
-        let Self { interface, given, granted_by } = self;
+        let Self {
+            interface,
+            given,
+            granted_by,
+        } = self;
         match granted_by {
             _ if !given => format!("imports {interface}, which no gateway of this build gives: it does not load"),
             Some(key) => format!("imports {interface}, which the deployment grants by `{key}`"),

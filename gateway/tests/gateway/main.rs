@@ -23,6 +23,7 @@ mod keys;
 mod kill;
 mod outbound;
 mod protocol;
+mod sessions;
 mod slow;
 mod timer;
 mod tls;

@@ -84,7 +84,10 @@ async fn whole(sent: Sent) -> Result<Response, Refused> {
 async fn send(guest: &mut Guest, said: Request, options: Option<RequestOptions>, ctx: Option<TenantCtx>) -> Result<Response, Refused> {
     agreed(&guest.revision, ctx.as_ref())?;
     if options.as_ref().and_then(|options| options.allow_insecure) == Some(true) {
-        return Err(Refused::new("denied", "certificates are always checked; `allow-insecure` is not granted"));
+        return Err(Refused::new(
+            "denied",
+            "certificates are always checked; `allow-insecure` is not granted",
+        ));
     }
     let patience = options.and_then(|options| options.timeout_ms);
     let sent = guest.outgoing.send(request(said)?, wasmtime_wasi_http::RequestOptions::default())?;

@@ -23,7 +23,11 @@ impl From<Refused> for HostError {
 
 /// One line: where it happened, then the fields. A line break within a value is escaped, so that no field is taken for a line of its own.
 fn line(span: &SpanContext, fields: &[(String, String)]) -> String {
-    let place = [("flow", Some(&span.flow_id)), ("node", span.node_id.as_ref()), ("provider", Some(&span.provider))];
+    let place = [
+        ("flow", Some(&span.flow_id)),
+        ("node", span.node_id.as_ref()),
+        ("provider", Some(&span.provider)),
+    ];
     let place = place.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())));
     let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let mut line = String::new();

@@ -141,7 +141,10 @@ mod tests {
         let endpoint = EndpointId::new("default").unwrap();
         let session = Key::session(&tenant(None), &deployment, "r1", &endpoint, "acme:slack:C%2F1:U1");
         assert_eq!(session.to_string(), "prod/acme/support/r1/@default/acme:slack:C%252F1:U1");
-        assert_ne!(session, Key::worker(&tenant(None), &deployment, "r1", "default", "acme:slack:C%2F1:U1"));
+        assert_ne!(
+            session,
+            Key::worker(&tenant(None), &deployment, "r1", "default", "acme:slack:C%2F1:U1")
+        );
     }
 
     proptest! {
