@@ -217,7 +217,8 @@ impl Revision {
         self.store.usage(&self.tenant, &self.deployment)
     }
 
-    /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees.
+    /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees. The conversation that it belongs
+    /// to travels as a [`Session`](crate::Session) in its extensions.
     /// Dropping the future, or the answer's body before its end, cancels the call and frees its place.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ mod cache;
 mod contained;
 #[path = "worker/engines.rs"]
 mod engines;
+#[path = "worker/interfaces.rs"]
+mod interfaces;
 #[path = "worker/residence.rs"]
 mod residence;
 #[path = "worker/snapshot.rs"]

@@ -160,6 +160,32 @@ fn inspecting_says_whether_a_snapshot_can_be_taken() {
 }
 
 #[test]
+fn inspecting_names_what_is_imported_and_what_grants_it() {
+    let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/samples/interfaces.gtpack");
+    let result = tollgate(["pack", "inspect"]).arg(&pack).result();
+    let imports = result["imports"].as_array().cloned().unwrap_or_default();
+    let of = |name: &str| {
+        let found = imports
+            .iter()
+            .find(|import| import["interface"].as_str().is_some_and(|it| it.starts_with(name)));
+        found.map(|import| (import["given"].as_bool(), import["granted_by"].as_str()))
+    };
+    for (name, granted_by) in [
+        ("greentic:http/http-client@1.1.0", Some("allow_outbound")),
+        ("greentic:secrets-store/secrets-store@1.1.0", Some("secrets")),
+        ("greentic:state/state-store@1.0.0", None),
+        ("tollgate:host/session@0.1.0", None),
+    ] {
+        assert_eq!(of(name), Some((Some(true), granted_by)), "{name}: {result}");
+    }
+    let text = tollgate(["pack", "inspect"]).arg(&pack).run().out;
+    assert!(
+        text.contains("imports tollgate:host/session@0.1.0\n") && text.contains("which the deployment grants by `secrets`"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_new_project_is_laid_out_once() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("my-worker");

@@ -26,6 +26,7 @@ mod kill;
 mod languages;
 mod outbound;
 mod protocol;
+mod sessions;
 mod slow;
 mod timer;
 mod tls;

@@ -26,7 +26,9 @@ fn said(request: &IncomingRequest) -> String {
         let incoming = request.consume().expect("the body is taken once");
         let read = incoming.stream().expect("its stream is taken once").read_to_end(&mut body);
         let activity = read.ok().and_then(|_| serde_json::from_slice::<serde_json::Value>(&body).ok());
-        return activity.and_then(|activity| Some(activity["text"].as_str()?.to_owned())).unwrap_or_default();
+        return activity
+            .and_then(|activity| Some(activity["text"].as_str()?.to_owned()))
+            .unwrap_or_default();
     }
     let target = request.path_with_query().unwrap_or_default();
     target.split_once('?').map_or("", |(_, query)| query).replace('+', " ")

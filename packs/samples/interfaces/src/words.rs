@@ -62,7 +62,9 @@ pub fn obey(words: &[&str]) -> String {
         ["config", key] => told(config::get(key), |value| value.unwrap_or_else(|| "nothing".to_owned())),
 
         ["own-secret", name] => told(secrets::get(name), |value| text(&value)),
-        ["secret", name] => told(secrets_store::get(name), |value| value.map_or_else(|| "nothing".to_owned(), |value| text(&value))),
+        ["secret", name] => told(secrets_store::get(name), |value| {
+            value.map_or_else(|| "nothing".to_owned(), |value| text(&value))
+        }),
         ["put-secret", name, value] => {
             secrets_store::put(name, value.as_bytes());
             "written".to_owned()
@@ -130,13 +132,7 @@ fn options(timeout_ms: Option<u32>, insecure: bool) -> RequestOptions {
     }
 }
 
-fn call(
-    method: &str,
-    url: &str,
-    headers: &[(String, String)],
-    options: Option<RequestOptions>,
-    ctx: Option<TenantCtx>,
-) -> String {
+fn call(method: &str, url: &str, headers: &[(String, String)], options: Option<RequestOptions>, ctx: Option<TenantCtx>) -> String {
     let request = Request {
         method: method.to_owned(),
         url: url.to_owned(),
