@@ -1,6 +1,6 @@
-//! What a developer runs: `cargo xtask demo | test | samples | compare`.
+//! What a developer runs: `cargo xtask demo | test | samples | compare | languages`.
 //!
-//! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`]; [`process`] starts programs.
+//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`]; [`process`] starts programs.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -10,6 +10,7 @@
 
 mod compare;
 mod demo;
+mod languages;
 mod process;
 mod samples;
 mod tally;
@@ -47,6 +48,8 @@ enum Task {
     },
     /// Measure Tollgate and its installed peers on the same job, and write a report
     Compare(compare::Options),
+    /// Measure what a worker costs in each language, with and without a snapshot, and print a table
+    Languages(languages::cost::Options),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +69,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test => test::run(&root),
         Task::Samples { build_std } => samples::build(&root, build_std),
         Task::Compare(options) => compare::run(&root, &options),
+        Task::Languages(options) => languages::cost::run(&root, &options),
     }
 }
 
