@@ -16,14 +16,14 @@ use std::{
 };
 use walls::Walls;
 
-/// Memory that a child may write to, in bytes: several times what the largest Rust worker needs.
+/// Memory that a child may write to, in bytes: several times what the largest Rust worker needs, and enough for an interpreter.
 const MEMORY: u64 = 2 << 30;
-/// CPU time of a child, over all its threads: a minute of two cores.
+/// CPU time of a child, over all its threads: a minute of two cores, four times what an interpreter of 18 MB takes.
 const CPU: Duration = Duration::from_secs(120);
-/// Wall time of a child; a machine that is busy serving gives it little.
-const WALL: Duration = Duration::from_secs(180);
-/// Waiting for a place among the children: more than three of the longest compilations. Whoever waited in vain may try again.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// Wall time of a child: what bounds its work is CPU time, and a machine that is busy serving gives it a tenth of a core.
+const WALL: Duration = Duration::from_secs(900);
+/// Waiting for a place among the children: two of the longest compilations. Whoever waited in vain may try again.
+const PATIENCE: Duration = Duration::from_secs(1_800);
 /// The most that a child may answer, in bytes: ten times the code of the largest pack's component would not fit, and neither would a loop.
 const MAX_ANSWER: u64 = 1 << 30;
 /// Lower than the serving threads' priority.

@@ -48,6 +48,9 @@ const LATER: [&str; 10] = [
     "resources",
 ];
 
+/// The name that an engine for `wasi:http` 0.3 will have.
+const ASYNC: &str = "async";
+
 /// One thing that is wrong with a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -232,7 +235,13 @@ impl Reader {
         };
         if named.is_none() {
             let names = Engine::ALL.map(Engine::name).join(", ");
-            self.note(node, key, format!("is no engine; use one of: {names}"));
+            let later = matches!(&node.value, Value::Text(name) if name == ASYNC);
+            let what = if later {
+                "`wasi:http` 0.3 is not built yet"
+            } else {
+                "is no engine"
+            };
+            self.note(node, key, format!("{what}; use one of: {names}"));
         }
         named
     }
@@ -421,6 +430,11 @@ mod tests {
                 "components[0].engine: is no engine; use one of: default, large",
             ),
             ("out/a.wasm }", "out/a.wasm, engine: [large] }", "is no engine"),
+            (
+                "out/a.wasm }",
+                "out/a.wasm, engine: async }",
+                "components[0].engine: `wasi:http` 0.3 is not built yet",
+            ),
             ("out/a.wasm }", "out/a.wasm, warm_up: [{ path: /, methd: GET }] }", "unknown key"),
             ("out/a.wasm }", "out/a.wasm, warm_up: { path: / } }", "a list is expected"),
             ("id: support,", "id: &x support,", "anchors"),

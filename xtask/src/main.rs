@@ -1,6 +1,6 @@
-//! What a developer runs: `cargo xtask demo | test | samples | compare | soak`.
+//! What a developer runs: `cargo xtask demo | test | samples | compare | languages | soak`.
 //!
-//! In reading order: [`samples`] (with [`toolchain`]), [`test`] (with [`tally`]), [`demo`], [`compare`], [`soak`]; [`process`] starts programs.
+//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`], [`soak`]; [`process`] starts programs.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -10,6 +10,7 @@
 
 mod compare;
 mod demo;
+mod languages;
 mod process;
 mod samples;
 mod soak;
@@ -52,6 +53,8 @@ enum Task {
     },
     /// Measure Tollgate and its installed peers on the same job, and write a report
     Compare(compare::Options),
+    /// Measure what a worker costs in each language, with and without a snapshot, and print a table
+    Languages(languages::cost::Options),
     /// Let hostile workers do all they can for a long time, beside honest calls, and check that nothing grew or failed
     Soak(soak::Options),
 }
@@ -73,6 +76,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { release } => test::run(&root, release || std::env::var_os("CI").is_some()),
         Task::Samples { build_std } => samples::build(&root, build_std),
         Task::Compare(options) => compare::run(&root, &options),
+        Task::Languages(options) => languages::cost::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     }
 }

@@ -1,11 +1,13 @@
 //! The sample workers: compiled, packed, signed. What has not changed is not written again.
 
-use crate::{process, toolchain::Toolchain};
+use crate::{languages, process, toolchain::Toolchain};
 use anyhow::{Context, Result};
 use std::{fs, path::Path};
 use tollgate_packs::SigningKey;
 
-/// Under `packs/samples`.
+/// Signs the samples of this checkout.
+pub(crate) const DEV_KEY: &str = "dev.key";
+/// Under `packs/samples`, those in Rust.
 const NAMES: [&str; 5] = ["echo", "hello", "hostile", "interfaces", "support"];
 
 /// Leaves `NAME.wasm`, `NAME.gtpack`, `dev.key` and `dev.pub` in `target/samples`.
@@ -22,9 +24,13 @@ pub(crate) fn build(root: &Path, build_std: bool) -> Result<()> {
     let out = root.join("target/samples");
     fs::create_dir_all(&out)?;
     let key = signing_key(&out)?;
-    for name in NAMES {
+    let compiled = work.join(toolchain.target()).join("release");
+    let rust = NAMES.map(|name| (name, compiled.join(format!("{name}.wasm"))));
+    let others = languages::build(root, &work)?;
+    let count = rust.len() + others.len();
+    for (name, component) in rust.into_iter().chain(others) {
         let file = format!("{name}.wasm");
-        let wasm = fs::read(work.join(toolchain.target()).join("release").join(&file)).with_context(|| format!("no {file}"))?;
+        let wasm = fs::read(component).with_context(|| format!("no {file}"))?;
         let staged = work.join("packs").join(name);
         fs::create_dir_all(&staged)?;
         fs::copy(root.join("packs/samples").join(name).join("pack.yaml"), staged.join("pack.yaml"))?;
@@ -33,13 +39,17 @@ pub(crate) fn build(root: &Path, build_std: bool) -> Result<()> {
         write(&out.join(&file), &wasm)?;
         write(&out.join(format!("{name}.gtpack")), &tollgate_packs::sign(&pack, &key)?)?;
     }
-    println!("samples: {} workers for {} in {}", NAMES.len(), toolchain.target(), out.display());
+    println!(
+        "samples: {count} workers, those in Rust for {}, in {}",
+        toolchain.target(),
+        out.display()
+    );
     Ok(())
 }
 
 /// The key of this checkout, made once.
 fn signing_key(out: &Path) -> Result<SigningKey> {
-    let (private, public) = (out.join("dev.key"), out.join("dev.pub"));
+    let (private, public) = (out.join(DEV_KEY), out.join("dev.pub"));
     if private.is_file() && public.is_file() {
         return Ok(SigningKey::read(&private)?);
     }

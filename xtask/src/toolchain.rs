@@ -127,30 +127,57 @@ fn add_wasip2() -> bool {
     }
 }
 
-fn build_std_toolchain() -> Result<Option<Toolchain>> {
-    let compilers: Vec<_> = [rustc(), DEBIAN_RUSTC.into()]
-        .into_iter()
+/// Links WebAssembly, whatever language it was compiled from.
+#[derive(Debug)]
+pub(crate) struct Linkers {
+    /// Makes a component of what the other one links.
+    pub(crate) component: PathBuf,
+    /// Links objects.
+    pub(crate) wasm: PathBuf,
+}
+
+impl Linkers {
+    /// Those of the Rust toolchains that are installed, else what the PATH has.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn find() -> Result<Self> {
+        let sysroots: Vec<_> = compilers().into_iter().map(|(_, sysroot)| sysroot).collect();
+        let tool = |name: &str| {
+            let host = host()?;
+            let folders = sysroots.iter().map(|sysroot| sysroot.join("lib/rustlib").join(&host).join("bin"));
+            let found = folders.map(|bin| bin.join(name)).find(|file| file.is_file());
+            let on_path = Path::new(name).file_name().and_then(OsStr::to_str).and_then(process::find);
+            found
+                .or(on_path)
+                .with_context(|| format!("no {name} in any Rust toolchain: take one from rustup, or `apt-get install lld`"))
+        };
+        Ok(Self {
+            component: tool("wasm-component-ld")?,
+            wasm: tool("gcc-ld/wasm-ld")?,
+        })
+    }
+}
+
+/// The Rust compilers of this machine, each with its folder.
+fn compilers() -> Vec<(PathBuf, PathBuf)> {
+    let compilers = [rustc(), DEBIAN_RUSTC.into()].into_iter();
+    compilers
         .filter_map(|rustc| sysroot(&rustc).map(|sysroot| (rustc, sysroot)))
-        .collect();
+        .collect()
+}
+
+fn build_std_toolchain() -> Result<Option<Toolchain>> {
+    let compilers = compilers();
     let with_sources = compilers
         .iter()
         .find(|(_, sysroot)| sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file());
     let Some((rustc, _)) = with_sources else { return Ok(None) };
-    let tool = |name: &str| {
-        let host = host()?;
-        let folders = compilers
-            .iter()
-            .map(|(_, sysroot)| sysroot.join("lib/rustlib").join(&host).join("bin"));
-        let found = folders.map(|bin| bin.join(name)).find(|file| file.is_file());
-        let on_path = Path::new(name).file_name().and_then(OsStr::to_str).and_then(process::find);
-        found
-            .or(on_path)
-            .with_context(|| format!("no {name} in any Rust toolchain: take one from rustup, or `apt-get install lld`"))
-    };
+    let linkers = Linkers::find()?;
     Ok(Some(Toolchain::BuildStd {
         rustc: rustc.clone(),
-        component_ld: tool("wasm-component-ld")?,
-        wasm_ld: tool("gcc-ld/wasm-ld")?,
+        component_ld: linkers.component,
+        wasm_ld: linkers.wasm,
     }))
 }
 

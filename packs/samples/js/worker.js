@@ -1,4 +1,4 @@
-// Answers a chat message with `{"text": its text, "endpoint": where it came in}`, anything else with `hello PATH`.
+// Answers a chat message with `{"endpoint": where it came in, "activity": the message}`, anything else with `hello PATH`.
 
 addEventListener("fetch", (event) => event.respondWith(answer(event.request)));
 
@@ -9,6 +9,5 @@ async function answer(request) {
     const { pathname, search } = new URL(request.url);
     return new Response(`hello ${pathname}${search}`);
   }
-  const activity = await request.json();
-  return Response.json({ text: activity.text, endpoint });
+  return Response.json({ endpoint, activity: await request.json() });
 }

@@ -1,4 +1,4 @@
-"""Answers a chat message with `{"text": its text, "endpoint": where it came in}`, anything else with `hello PATH`."""
+"""Answers a chat message with `{"endpoint": where it came in, "activity": the message}`, anything else with `hello PATH`."""
 
 import json
 
@@ -24,8 +24,7 @@ class IncomingHandler(exports.IncomingHandler):
         with request.headers() as headers:
             endpoint = headers.get("tollgate-endpoint")
         if endpoint:
-            activity = json.loads(read(request))
-            reply = {"text": activity["text"], "endpoint": endpoint[0].decode()}
+            reply = {"endpoint": endpoint[0].decode(), "activity": json.loads(read(request))}
             send(response_out, "application/json", json.dumps(reply))
         else:
             send(response_out, "text/plain", f"hello {request.path_with_query()}")
