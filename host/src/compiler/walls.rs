@@ -49,3 +49,38 @@ impl Walls {
             .find(|walls| walls.letter() == letter)
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+mod tests {
+    use super::*;
+    use std::{fs::File, io::ErrorKind, net::TcpListener, thread};
+
+    #[test]
+    fn what_is_walled_off_reaches_no_file_and_no_port() {
+        let file = std::env::current_exe().unwrap();
+        assert!(File::open(&file).is_ok());
+        // The walls stand around one thread here: the other tests go on.
+        let walled = thread::spawn(move || {
+            let walls = Walls::raise();
+            let file = File::open(&file).map(drop).map_err(|error| error.kind());
+            let port = TcpListener::bind("127.0.0.1:0").map(drop).map_err(|error| error.kind());
+            (walls, file, port)
+        });
+        let (walls, file, port) = walled.join().unwrap();
+        let denied = Err(ErrorKind::PermissionDenied);
+        match walls {
+            Walls::Whole => assert_eq!((file, port), (denied, denied)),
+            Walls::Part => assert_eq!(file, denied),
+            Walls::None => assert_eq!(file, Ok(())),
+        }
+    }
+
+    #[test]
+    fn letters_read_back() {
+        for walls in [Walls::Whole, Walls::Part, Walls::None] {
+            assert_eq!(Walls::of(walls.letter()), Some(walls));
+        }
+        assert_eq!(Walls::of(b'c'), None);
+    }
+}
