@@ -145,19 +145,19 @@ fn start(root: &Path, work: &Path, binary: &Path) -> Result<Gateway> {
     Ok(Gateway { child, listener, admin })
 }
 
-/// `hostile` of one tenant, with limits that it reaches within a second or two, and `hello` of another one.
+/// `hostile` of one tenant, with limits that it reaches within a second or two and once with the default ones, and `hello` of another tenant.
 fn manifest(root: &Path) -> Value {
     let samples = root.join("target/samples");
-    let deployment = |name: &str, tenant: &str, limits: Value| {
+    let deployment = |name: &str, pack: &str, tenant: &str, limits: Value| {
         json!({
             "id": name, "tenant": tenant, "limits": limits,
             "routes": [{ "host": format!("{name}.localhost"), "path": "/", "access": "public" }],
-            "revisions": [{ "id": "r1", "pack": samples.join(format!("{name}.gtpack")) }],
+            "revisions": [{ "id": "r1", "pack": samples.join(format!("{pack}.gtpack")) }],
         })
     };
     let hostile = json!({
         "memory": "16MiB", "cpu": "50ms", "wall": "2s", "first_byte": "1s", "stall": "1s", "concurrency": 64, "queue": 16, "body": "64KiB",
-        "store": { "keys": 1000, "bytes": "1MiB", "operations": 500, "rate": 5000 },
+        "store": { "keys": 50, "bytes": "16KiB", "operations": 80, "rate": 2000 },
     });
     json!({
         "schema": "tollgate.environment/v1",
@@ -166,8 +166,12 @@ fn manifest(root: &Path) -> Value {
         "admin": { "address": "127.0.0.1:0" },
         "store": { "kind": "sled", "path": "store" },
         "trust": { "keys": [samples.join("dev.pub")] },
-        "tenants": { "acme": { "hosts": ["hostile.localhost"] }, "beta": { "hosts": ["hello.localhost"] } },
-        "deployments": [deployment("hostile", "acme", hostile), deployment("hello", "beta", json!({ "concurrency": HONEST_CONNECTIONS * 2 }))],
+        "tenants": { "acme": { "hosts": ["hostile.localhost", "patient.localhost"] }, "beta": { "hosts": ["hello.localhost"] } },
+        "deployments": [
+            deployment("hostile", "hostile", "acme", hostile),
+            deployment("patient", "hostile", "acme", json!({ "memory": "16MiB", "concurrency": 16 })),
+            deployment("hello", "hello", "beta", json!({ "concurrency": HONEST_CONNECTIONS * 2 })),
+        ],
     })
 }
 

@@ -41,10 +41,10 @@ const PATHS: [(&str, u16); 19] = [
     ("/slow?ms=1500", 504),
     ("/slow?ms=200", 200),
     ("/outbound?url=http://127.0.0.1:1/", 200),
-    ("/fill?keys=400&bytes=100", 200),
-    ("/fill?keys=400&bytes=10000", 200),
-    ("/clear?keys=200", 200),
-    ("/ask?count=1000", 200),
+    ("/fill?keys=60&bytes=10", 200),
+    ("/fill?keys=60&bytes=1000", 200),
+    ("/clear?keys=30", 200),
+    ("/ask?count=100", 200),
     ("/allocate?kib=4096", 200),
 ];
 /// Paths whose answer breaks off after its head.
@@ -216,11 +216,11 @@ fn goes_away(address: SocketAddr, counts: &Counts) {
     }
 }
 
-/// Promises a body, sends a part of it and waits.
+/// Promises a body, sends a part of it and waits: where the worker waits for longer than the gateway does.
 fn sends_slowly(address: SocketAddr, counts: &Counts) {
     let came = || -> Result<String> {
         let mut connection = Connection::open(address)?;
-        connection.send(b"POST /read HTTP/1.1\r\nHost: hostile.localhost\r\nContent-Length: 10\r\n\r\nab")?;
+        connection.send(b"POST /read HTTP/1.1\r\nHost: patient.localhost\r\nContent-Length: 10\r\n\r\nab")?;
         Ok(connection.answer()?.status.to_string())
     };
     counts.count("a slow body", came().unwrap_or_else(|error| format!("{error}")));
