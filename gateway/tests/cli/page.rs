@@ -6,7 +6,7 @@ use std::{env, fmt::Write as _, fs, path::Path};
 const HEAD: &str = "\
 # The command line
 
-What `tollgate` says of itself, written by its tests: `UPDATE_DOCS=1 cargo test --release -p tollgate --test cli page`.
+What `tollgate` says of itself, written by its tests: `UPDATE_DOCS=1 cargo test --workspace --test cli page`.
 
 stdout is data, stderr is for people. With `--json` a command prints one line `{\"op\",\"noun\",\"result\"}` on stdout, or
 `{\"op\",\"noun\",\"error\":{\"kind\",\"message\"}}` on stderr; what is wrong with a manifest stands beside the message as
