@@ -84,7 +84,7 @@ fn row(provider: Provider) -> Row {
 pub fn page() -> String {
     let mut page = String::from(
         "# Providers\n\n\
-         Made from the code by `UPDATE_DOCS=1 cargo test --release --workspace`; `tollgate providers` shows the same.\n\n\
+         Made from the code by `UPDATE_DOCS=1 cargo test --workspace`; `tollgate providers` shows the same.\n\n\
          **Clock**: how far the signed time may be off. **Answer**: until when the provider waits. **Known for**: how long it retries, and so how long an\n\
          event is known and does not run again. **Same body**: whether a body that is known runs again under another id, where the id is not signed or there is\n\
          none (`same_body` overrides it where the provider has that option). **Several**: one request may carry several events, each a delivery of its own.\n\n\
