@@ -36,6 +36,7 @@ impl From<StoreError> for wit::Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Conflict,
+            StoreError::Full { .. } => Self::Quota(error.to_string()),
             StoreError::Unavailable(_) => Self::Other("the store is unavailable".to_owned()),
             error => Self::Other(error.to_string()),
         }
@@ -45,7 +46,7 @@ impl From<StoreError> for wit::Error {
 impl Guest {
     /// Where this call's conversation lies, for one operation.
     fn conversation(&mut self) -> Place {
-        self.ask_store(1).map_err(|spent| wit::Error::Other(spent.to_string()))?;
+        self.ask_store(1).map_err(|spent| wit::Error::Quota(spent.to_string()))?;
         let session = self.session.as_ref().ok_or(wit::Error::NoSession)?;
         let Revision {
             tenant,

@@ -118,7 +118,7 @@ async fn a_state_counts_against_the_deployments_quota() {
     });
     assert_eq!(say(&one_key, here(), "session set one").await.unwrap(), "written");
     let said = say(&one_key, session("slack", "t"), "session set two").await.unwrap();
-    assert!(said.contains("limits.store.keys"), "{said}");
+    assert!(said.contains("Error::Quota") && said.contains("limits.store.keys"), "{said}");
     let said = say(&one_key, None, "state write k v").await.unwrap();
     assert!(said.contains("code: \"quota\"") && said.contains("limits.store.keys"), "{said}");
     assert_eq!(one_key.counters().limits.of(Limit::StoreKeys), 2);
@@ -130,7 +130,7 @@ async fn a_state_counts_against_the_deployments_quota() {
         ..StoreLimits::default()
     });
     let said = say(&silent, here(), "session get").await.unwrap();
-    assert!(said.contains("limits.store.operations"), "{said}");
+    assert!(said.contains("Error::Quota") && said.contains("limits.store.operations"), "{said}");
     let said = say(&silent, None, "state read k").await.unwrap();
     assert!(said.contains("code: \"quota\""), "{said}");
     assert_eq!(silent.counters().limits.of(Limit::StoreOperations), 2);
