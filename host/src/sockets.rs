@@ -8,6 +8,7 @@ use wasmtime::{
         types::{ComponentFunc, ComponentItem, Type},
     },
 };
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, IoError};
 
 /// Interfaces of this package.
 pub(crate) const PACKAGE: &str = "wasi:sockets/";
@@ -16,6 +17,17 @@ const DENIED: &str = "access-denied";
 
 /// A handle of the package: the network of `instance-network`; of others there are none.
 struct Handle;
+
+/// The type of a resource that an interface names: one of `wasi:io` that it uses, or its own, which is `T` and of which there are no values.
+pub(crate) fn resource<T: 'static>(name: &str) -> ResourceType {
+    match name {
+        "pollable" => ResourceType::host::<DynPollable>(),
+        "input-stream" => ResourceType::host::<DynInputStream>(),
+        "output-stream" => ResourceType::host::<DynOutputStream>(),
+        "error" => ResourceType::host::<IoError>(),
+        _ => ResourceType::host::<T>(),
+    }
+}
 
 /// Gives what the component imports of the package.
 pub(crate) fn link(linker: &mut Linker<Guest>, engine: &Engine, component: &Component) -> wasmtime::Result<()> {
@@ -33,7 +45,7 @@ pub(crate) fn link(linker: &mut Linker<Guest>, engine: &Engine, component: &Comp
                     let called = format!("{name}#{item}");
                     linked.func_new(item, move |store, kind, _, results| answer(store, &kind, results, &called))?;
                 }
-                ComponentItem::Resource(_) => linked.resource(item, ResourceType::host::<Handle>(), |_, _| Ok(()))?,
+                ComponentItem::Resource(_) => linked.resource(item, resource::<Handle>(item), |_, _| Ok(()))?,
                 _ => {}
             }
         }

@@ -4,10 +4,10 @@
 //! so does one that this host will get later, without a word here.
 
 use super::Refusal;
-use crate::{guest, limits::MemoryBudget};
+use crate::{guest, limits::MemoryBudget, sockets};
 use wasmtime::{
     Engine,
-    component::{Component, HasData, Linker, Resource, ResourceTable, ResourceType, types::ComponentItem},
+    component::{Component, HasData, Linker, Resource, ResourceTable, types::ComponentItem},
 };
 use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView,
@@ -130,7 +130,7 @@ fn refuse<'a>(
                 let named = Refusal::Import(interface.to_owned());
                 instance.func_new(item, move |_, _, _, _| Err(named.clone().into()))?;
             }
-            ComponentItem::Resource(_) => instance.resource(item, ResourceType::host::<()>(), |_, _| Ok(()))?,
+            ComponentItem::Resource(_) => instance.resource(item, sockets::resource::<()>(item), |_, _| Ok(()))?,
             _ => {}
         }
     }
