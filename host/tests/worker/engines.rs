@@ -2,6 +2,8 @@
 
 use super::{body, host, limits, sample, spec, text};
 use bytes::Bytes;
+use std::{path::Path, time::Duration};
+use tollgate_config::{ByteSize, manifest::Limits};
 use tollgate_host::{LoadError, Profile, RevisionSpec, WarmUp};
 
 fn on(engine: Profile, component: Bytes) -> RevisionSpec {
@@ -52,4 +54,33 @@ async fn an_engine_starts_when_something_needs_it_and_has_its_own_pool() {
         let request = http::Request::get("https://gate.example/x").body(body(b"")).unwrap();
         assert_eq!(text(revision, request).await, (200, "hello /x".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn an_interpreter_may_import_sockets_on_its_engine() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/samples/python.wasm");
+    if !path.is_file() {
+        assert!(std::env::var_os("CI").is_none(), "python.wasm is missing in CI");
+        eprintln!("skipped: no python.wasm; `cargo xtask samples` says why");
+        return;
+    }
+    let host = host();
+    let refused = host.load(on(Profile::Default, sample("python"))).unwrap_err();
+    assert!(
+        matches!(&refused, LoadError::Link(why) if why.contains("wasi:sockets") && why.contains("engine: large")),
+        "{refused}"
+    );
+    let spec = RevisionSpec {
+        warm_up: WarmUp::default(),
+        limits: Limits {
+            memory: ByteSize::mib(64),
+            cpu: Duration::from_secs(2),
+            wall: Duration::from_secs(60),
+            ..limits()
+        },
+        ..on(Profile::Large, sample("python"))
+    };
+    let python = host.load(spec).unwrap();
+    let request = http::Request::get("https://gate.example/x").body(body(b"")).unwrap();
+    assert_eq!(text(&python, request).await, (200, "hello /x".to_owned()));
 }
