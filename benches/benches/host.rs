@@ -1,6 +1,8 @@
 //! What a fresh instance costs, and a whole call in one.
 //!
 //! Criterion gives the means; the quantiles, which decide how long the unlucky caller waits, are taken call by call and printed after them.
+#![expect(clippy::print_stdout, reason = "a program for people: what it measures goes to the terminal")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{
     hint::black_box,

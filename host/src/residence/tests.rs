@@ -156,6 +156,7 @@ async fn what_the_cache_does_not_have_stays() {
 }
 
 #[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "what waits for it runs on threads of its own")]
 async fn many_calls_at_once_bring_it_once() {
     let house = House::new(9);
     let unit = house.loaded("a");
@@ -215,9 +216,9 @@ async fn a_call_waits_no_longer_than_it_may_and_what_it_waited_for_still_comes()
     let house = House::new(9);
     let unit = house.loaded("a");
     assert!(unit.leave());
-    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let (hold, held) = std::sync::mpsc::sync_channel::<()>(1);
     let workshop = house.workshop.clone();
-    let (taken, is_taken) = std::sync::mpsc::channel();
+    let (taken, is_taken) = std::sync::mpsc::sync_channel(1);
     let holder = std::thread::spawn(move || {
         let _busy = workshop.busy.lock().unwrap();
         taken.send(()).unwrap();

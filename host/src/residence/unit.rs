@@ -60,10 +60,13 @@ enum Source {
     Compiler,
 }
 
+/// What comes of it, for all who wait.
+type Landing<T> = watch::Receiver<Option<Result<Arc<T>, CallError>>>;
+
 /// One that is being brought into memory, or was in vain.
 enum Flight<T> {
     None,
-    Running(watch::Receiver<Option<Result<Arc<T>, CallError>>>),
+    Running(Landing<T>),
     Failed { times: u32, until: Instant, reason: String },
 }
 
@@ -176,7 +179,7 @@ impl<M: Maker> Unit<M> {
     }
 
     /// Joins those who wait, or is the first.
-    fn board(self: &Arc<Self>) -> Result<watch::Receiver<Option<Result<Arc<M::Made>, CallError>>>, CallError> {
+    fn board(self: &Arc<Self>) -> Result<Landing<M::Made>, CallError> {
         let mut flight = self.flight.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let before = match &*flight {

@@ -57,6 +57,7 @@ async fn an_engine_starts_when_something_needs_it_and_has_its_own_pool() {
 }
 
 #[tokio::test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 async fn an_interpreter_may_import_sockets_on_its_engine() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/samples/python.wasm");
     if !path.is_file() {

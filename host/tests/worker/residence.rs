@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, sync_channel},
     },
     time::Duration,
 };
@@ -93,7 +93,7 @@ impl Components for Slow {
 async fn no_more_wait_for_a_worker_than_may_call_it() {
     let folder = tempfile::tempdir().unwrap();
     let host = narrow(folder.path());
-    let (go, gone) = channel();
+    let (go, gone) = sync_channel(1);
     let slow = Arc::new(Slow {
         component: sample("hello"),
         asked: AtomicUsize::new(0),
