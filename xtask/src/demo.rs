@@ -41,6 +41,14 @@ fn gateway(root: &Path) -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub(crate) fn release(root: &Path) -> Result<PathBuf> {
-    process::run(process::cargo(root).args(["build", "--release", "--locked", "--workspace", "--bin", "tollgate"]))?;
-    Ok(process::target(root).join("release/tollgate"))
+    released(root, "tollgate")
+}
+
+/// Builds a member's binary as a release; gives it.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn released(root: &Path, name: &str) -> Result<PathBuf> {
+    process::run(process::cargo(root).args(["build", "--release", "--locked", "--workspace", "--bin", name]))?;
+    Ok(process::target(root).join("release").join(name))
 }

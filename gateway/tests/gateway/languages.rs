@@ -53,7 +53,13 @@ async fn a_worker_in_each_language_answers_a_signed_webhook() {
         let mut forged = slack(name, "Ev-2");
         *forged.body_mut() = forged.body().replace("hi", "ho");
         assert_eq!(gateway.send(forged).await.status, 401, "{name}");
-        assert_eq!(gateway.metric("tollgate_worker_calls_total", &[&format!("deployment=\"{name}\"")]).await, 2, "{name}");
+        assert_eq!(
+            gateway
+                .metric("tollgate_worker_calls_total", &[&format!("deployment=\"{name}\"")])
+                .await,
+            2,
+            "{name}"
+        );
         // The engine has started, and nothing is left of the calls.
         gateway.until("tollgate_pool_instances", 0).await;
         let metrics = send_h1(

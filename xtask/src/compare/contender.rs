@@ -1,6 +1,6 @@
 //! Who runs: Tollgate from this checkout, and peers as their makers ship them.
 
-use crate::process;
+use crate::{demo, process};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -125,6 +125,7 @@ pub(crate) fn start(root: &Path, work: &Path, gateway: &Path, absent: &mut Vec<S
                 &["--max-instance-reuse-count", "1000000"],
             ),
         ),
+        ("native", native(root, work)),
         ("node", node(work)),
         ("workerd", workerd(work)),
     ];
@@ -208,6 +209,21 @@ fn wasmtime(name: &'static str, work: &Path, component: &Path, options: &[&str])
         name,
         version,
         command,
+        address,
+        verifies: false,
+        child,
+    })
+}
+
+/// The HTTP library that Tollgate stands on, answering by itself.
+fn native(root: &Path, work: &Path) -> Result<Contender> {
+    let program = demo::released(root, "native")?;
+    let address = free_address()?;
+    let child = silent(Command::new(program).arg(address.to_string()), work, "native.log")?;
+    answering(Contender {
+        name: "native",
+        version: "hyper of Cargo.lock".into(),
+        command: "native ADDRESS".into(),
         address,
         verifies: false,
         child,
