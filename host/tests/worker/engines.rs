@@ -68,9 +68,10 @@ async fn an_interpreter_may_import_sockets_on_its_engine() {
     let host = host();
     let refused = host.load(on(Profile::Default, sample("python"))).unwrap_err();
     assert!(
-        matches!(&refused, LoadError::Link(why) if why.contains("wasi:sockets") && why.contains("engine: large")),
+        matches!(&refused, LoadError::Imports { unknown, .. } if unknown.iter().all(|name| name.contains("wasi:sockets"))),
         "{refused}"
     );
+    assert!(refused.to_string().contains("engine: large"), "{refused}");
     let spec = RevisionSpec {
         warm_up: WarmUp::default(),
         limits: Limits {
