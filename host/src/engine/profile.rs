@@ -116,7 +116,8 @@ impl Profile {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(instances)
             .total_memories(instances.saturating_mul(MEMORIES))
-            .total_tables(instances.saturating_mul(3))
+            // Every component may have its most of each, or few of one tenant's would leave none to others.
+            .total_tables(instances.saturating_mul(TABLES))
             .total_stacks(instances)
             .total_gc_heaps(0)
             .max_memories_per_component(MEMORIES)
@@ -127,12 +128,11 @@ impl Profile {
             .pagemap_scan(Enabled::Auto);
         match self {
             Self::Default => pool
-                .total_core_instances(instances.saturating_mul(4))
+                .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
                 .max_core_instances_per_component(CORE_INSTANCES)
                 .table_elements(TABLE_ELEMENTS)
                 .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
             Self::Large => pool
-                // A count, not memory: every component may have its most.
                 .total_core_instances(instances.saturating_mul(LARGE_CORE_INSTANCES))
                 .max_core_instances_per_component(LARGE_CORE_INSTANCES)
                 .table_elements(LARGE_TABLE_ELEMENTS)
