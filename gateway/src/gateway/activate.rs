@@ -17,8 +17,9 @@ use tollgate_packs::{
     file::{self, FileError},
 };
 
-/// Between two looks for workers that nobody has called for too long.
-const REST_EVERY: Duration = Duration::from_secs(30);
+/// Between two looks for workers that nobody has called for too long. It is also how finely a call's time is known: a worker that is called more often
+/// than this never counts as idle.
+const REST_EVERY: Duration = Duration::from_secs(1);
 
 /// Opens packs that may run. Cheap to clone.
 #[derive(Clone)]
