@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
 };
 use tokio::{
@@ -86,7 +86,13 @@ impl Body for Incoming {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         use wasmtime_wasi_http::Error;
-        Pin::new(&mut self.inner).poll_frame(cx).map_err(|error| match error {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        let caller = &self.shared.caller;
+        caller.owes.store(polled.is_pending(), Relaxed);
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            caller.broke.store(true, Relaxed);
+        }
+        polled.map_err(|error| match error {
             BodyError::TooLarge { limit } => {
                 self.shared.fail(CallError::BodyTooLarge);
                 Error::HttpRequestBodySize(Some(limit))
@@ -105,6 +111,13 @@ impl Body for Incoming {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// A worker that wants no more of it waits for nothing.
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.shared.caller.owes.store(false, Relaxed);
     }
 }
 
@@ -217,6 +230,8 @@ impl Body for Streaming {
         if polled.is_ready() {
             self.silent = false;
         }
+        // Until it asks for the next piece, the worker may have to wait for it.
+        self.shared.caller.lags.store(polled.is_ready(), Relaxed);
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
             Poll::Ready(end) => {
@@ -239,7 +254,7 @@ impl Body for Streaming {
             }
             Poll::Pending if self.stalled(cx) => {
                 self.shared.fail(CallError::Stall);
-                self.revision.failed_late(&CallError::Stall);
+                self.revision.failed_late(&self.shared.judge(CallError::Stall));
                 Poll::Ready(Some(Err(BodyError::Worker(CallError::Stall))))
             }
             Poll::Pending => Poll::Pending,

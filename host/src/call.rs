@@ -18,7 +18,10 @@ use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Poll,
 };
 use tokio::{
@@ -50,13 +53,53 @@ type Outcome = Result<(), CallError>;
 #[derive(Debug)]
 pub(crate) struct Shared {
     failure: OnceLock<CallError>,
+    /// What the caller holds up: a worker that waits for it has not failed by its own fault.
+    pub(crate) caller: Caller,
     cpu: Mutex<CpuBudget>,
+}
+
+/// What a caller does about its request and its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Caller {
+    /// The worker asks for more of its body, and it does not come.
+    pub(crate) owes: AtomicBool,
+    /// Its body broke off.
+    pub(crate) broke: AtomicBool,
+    /// The answer goes on, and it takes nothing.
+    pub(crate) lags: AtomicBool,
+}
+
+impl Caller {
+    fn is_to_blame(&self, error: &CallError) -> bool {
+        match error {
+            CallError::Wall | CallError::FirstByte | CallError::Stall => self.owes.load(Relaxed) || self.lags.load(Relaxed),
+            CallError::Trap(_) | CallError::ErrorCode(_) | CallError::NoAnswer => self.broke.load(Relaxed),
+            _ => false,
+        }
+    }
+}
+
+/// A call without an answer, and whether that is the worker's fault.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: CallError,
+    pub(crate) is_workers: bool,
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        Self {
+            is_workers: error.is_workers(),
+            error,
+        }
+    }
 }
 
 impl Shared {
     fn new(revision: &Revision) -> Arc<Self> {
         Arc::new(Self {
             failure: OnceLock::new(),
+            caller: Caller::default(),
             cpu: Mutex::new(CpuBudget::new(revision.limits.cpu, TICK)),
         })
     }
@@ -64,6 +107,14 @@ impl Shared {
     /// Keeps the first failure: what follows from it is no news.
     pub(crate) fn fail(&self, error: CallError) {
         let _ = self.failure.set(error);
+    }
+
+    /// Whose fault it is.
+    pub(crate) fn judge(&self, error: CallError) -> Failed {
+        Failed {
+            is_workers: error.is_workers() && !self.caller.is_to_blame(&error),
+            error,
+        }
     }
 
     pub(crate) fn failure(&self) -> Option<CallError> {
@@ -167,7 +218,7 @@ pub(crate) async fn run(
     prepared: Arc<Prepared>,
     request: http::Request<RequestBody>,
     places: Places,
-) -> Result<http::Response<ResponseBody>, CallError> {
+) -> Result<http::Response<ResponseBody>, Failed> {
     let mut journey = start(revision, prepared, request, places)?;
     let mut pause = journey.advance(true).await;
     if let Pause::Hog = pause {
@@ -180,22 +231,27 @@ pub(crate) async fn run(
     let Journey { mut running, early, .. } = journey;
     let shared = Arc::clone(&running.shared);
     match pause {
-        Pause::Ended(Err(error)) => Err(shared.failure().unwrap_or(error)),
+        Pause::Ended(Err(error)) => Err(shared.judge(shared.failure().unwrap_or(error))),
         Pause::Ended(Ok(())) => {
             drop(running);
-            let (parts, body) = head(&shared, early)?;
+            let (parts, body) = head(&shared, early).map_err(|error| shared.judge(error))?;
             match Whole::collect(body).await {
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
-                Collected::Failed(error) => Err(CallError::Trap(format!("the answer's body is not what its head promised: {error}"))),
+                Collected::Failed(error) => {
+                    let what = format!("the answer's body is not what its head promised: {error}");
+                    Err(shared.judge(CallError::Trap(what)))
+                }
             }
         }
         Pause::Head | Pause::Hog => {
-            let (parts, body) = head(&shared, early)?;
+            let (parts, body) = head(&shared, early).map_err(|error| shared.judge(error))?;
             running.headed();
+            shared.caller.lags.store(true, Relaxed);
+            let judge = Arc::clone(&shared);
             let owned = Arc::clone(revision);
             let task = tokio::spawn(async move {
                 if let Err(error) = finish(running, &owned).await {
-                    owned.failed_late(&error);
+                    owned.failed_late(&judge.judge(error));
                 }
             });
             let body = Streaming::new(DropEmpty(body), shared, task.abort_handle(), Arc::clone(revision));

@@ -7,7 +7,7 @@ use crate::{
         pool::{self, Pool, Share},
     },
     breaker::{Breaker, BreakerState},
-    call,
+    call::{self, Failed},
     engine::Inner,
     guest::Guest,
     lane::Lane,
@@ -232,16 +232,16 @@ impl Revision {
             let places = self.admit().await?;
             call::run(self, prepared, request, places).await
         };
-        let answer = answer.await;
+        let answer: Result<_, Failed> = answer.await;
         if let Some(pass) = pass {
             // What is not the worker's fault says nothing about it.
             match &answer {
                 Ok(_) => pass.end(false, Instant::now()),
-                Err(error) if error.is_workers() => pass.end(true, Instant::now()),
+                Err(failed) if failed.is_workers => pass.end(true, Instant::now()),
                 Err(_) => {}
             }
         }
-        answer.map_err(|error| self.counted(error))
+        answer.map_err(|failed| self.counted(failed.error))
     }
 
     fn counted(&self, error: CallError) -> CallError {
@@ -250,9 +250,9 @@ impl Revision {
     }
 
     /// Counts a failure of a call whose head is out.
-    pub(crate) fn failed_late(&self, error: &CallError) {
+    pub(crate) fn failed_late(&self, Failed { error, is_workers }: &Failed) {
         self.counters.count(error);
-        if let Some(breaker) = self.breaker.as_ref().filter(|_| error.is_workers()) {
+        if let Some(breaker) = self.breaker.as_ref().filter(|_| *is_workers) {
             breaker.failed(Instant::now());
         }
         tracing::warn!(target: "worker", revision = ?self, %error, "a worker failed after its head");

@@ -1,14 +1,16 @@
 //! Every limit of a call: reached by `hostile`, told by its name, counted.
 
-use super::{body, emptied, get, hostile, limits, spec, text, until};
+use super::{body, emptied, get, hostile, limits, sample, spec, text, until};
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use futures_util::{StreamExt, stream};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use std::{sync::Arc, time::Duration};
 use tollgate_config::{
     ByteSize,
     manifest::{BreakerLimits, Limits, StoreLimits},
 };
-use tollgate_host::{BodyError, BreakerState, CallError, Host, HostConfig, Limit, RevisionSpec};
+use tollgate_host::{BodyError, BreakerState, CallError, Host, HostConfig, Limit, RequestBody, RevisionSpec};
 use tollgate_store::{MemoryStore, SessionStore, SledStore};
 
 fn over(store: Arc<dyn SessionStore>) -> Host {
@@ -224,6 +226,82 @@ async fn a_revision_that_fails_again_and_again_rests_and_is_not_instantiated() {
     assert_eq!((calls(), revision.counters().limits.of(Limit::Breaker)), (before, 1));
     let healthy = host.load(spec("hello", "acme", limits)).unwrap();
     assert_eq!(text(&healthy, get("/")).await.0, 200, "another revision rests with it");
+}
+
+/// A caller that sends a part of its body and no more.
+fn never_ending() -> RequestBody {
+    let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"{")))]);
+    StreamBody::new(first.chain(stream::pending())).boxed_unsync()
+}
+
+#[tokio::test]
+async fn what_a_caller_holds_up_is_no_failure_of_its_worker() {
+    let limits = Limits {
+        wall: Duration::from_millis(50),
+        breaker: Some(BreakerLimits {
+            failures: 1,
+            window: Duration::from_secs(3600),
+            open: Duration::from_secs(3600),
+        }),
+        ..limits()
+    };
+    let host = over(Arc::new(MemoryStore::default()));
+    let revision = host.load(spec("echo", "acme", limits)).unwrap();
+    let slow = http::Request::post("https://gate.example/").body(never_ending()).unwrap();
+    let cut_off = match revision.call(slow).await {
+        Ok(answer) => answer.into_body().collect().await.map(drop).map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    assert!(cut_off.is_err());
+    assert_eq!(revision.breaker(), Some((BreakerState::Closed, 0)), "{cut_off:?}");
+
+    let stalls = host.load(spec("hostile", "acme", limits)).unwrap();
+    let stalled = stalls.call(get("/stall")).await.unwrap().into_body().collect().await;
+    assert_eq!(stalled.map(drop), Err(BodyError::Worker(CallError::Wall)));
+    until("open, for this one waits for nobody", || {
+        stalls.breaker() == Some((BreakerState::Open, 1))
+    })
+    .await;
+}
+
+/// The same worker with so many core instances more, each of an empty module.
+fn crowded(component: &[u8], instances: u8) -> Bytes {
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    let mut modules = 0_u8;
+    let mut depth = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(component) {
+        match payload.unwrap() {
+            wasmparser::Payload::Version { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth -= 1,
+            wasmparser::Payload::ModuleSection { .. } if depth == 1 => modules += 1,
+            _ => {}
+        }
+    }
+    let each: Vec<u8> = (0..instances).flat_map(|_| [0, modules, 0]).collect();
+    assert!(each.len() < 127, "the length fits one byte");
+    let sections = [&[1, MODULE.len() as u8], MODULE, &[2, each.len() as u8 + 1, instances], &each].concat();
+    [component, &sections].concat().into()
+}
+
+#[tokio::test]
+async fn a_worker_of_many_parts_takes_no_more_of_the_pool_than_its_places() {
+    let config = HostConfig {
+        instances: 8,
+        ..HostConfig::default()
+    };
+    let host = Host::new(config, Arc::new(MemoryStore::default())).unwrap();
+    let crowd = RevisionSpec {
+        component: crowded(&sample("hostile"), 40),
+        ..spec("hostile", "beta", limits())
+    };
+    let crowd = host.load(crowd).unwrap();
+    let good = host.load(spec("hello", "acme", limits())).unwrap();
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(crowd.call(get("/stall")).await.unwrap());
+    }
+    assert_eq!(host.instances_in_use(), 6);
+    assert_eq!(text(&good, get("/")).await.0, 200);
 }
 
 /// A component around a core module that does nothing but to have a table of `elements`.
