@@ -116,6 +116,11 @@ pub(crate) fn escaped(line: &[u8]) -> String {
 }
 
 impl Lines {
+    /// Bytes that it still takes.
+    pub(crate) fn room(&self) -> usize {
+        MAX_BYTES.saturating_sub(self.used.load(Ordering::Relaxed))
+    }
+
     /// Takes what fits under the cap; the rest is dropped and counted.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         let used = self.used.fetch_add(bytes.len(), Ordering::Relaxed);

@@ -22,7 +22,9 @@ impl From<Refused> for HostError {
 }
 
 /// One line: where it happened, then the fields. A line break within a value is escaped, so that no field is taken for a line of its own.
-fn line(span: &SpanContext, fields: &[(String, String)]) -> String {
+/// At most about `room` bytes of it: a guest may hand over megabytes, of which the log takes what is left of its cap.
+fn line(span: &SpanContext, fields: &[(String, String)], room: usize) -> String {
+    let cut = |text: &str| escaped(text.as_bytes().get(..room).unwrap_or(text.as_bytes()));
     let place = [
         ("flow", Some(&span.flow_id)),
         ("node", span.node_id.as_ref()),
@@ -34,7 +36,10 @@ fn line(span: &SpanContext, fields: &[(String, String)]) -> String {
     for (name, value) in place.filter(|(_, value)| !value.is_empty()).chain(fields) {
         let gap = if line.is_empty() { "" } else { " " };
         // Writing to a string does not fail.
-        let _ = write!(line, "{gap}{}={}", escaped(name.as_bytes()), escaped(value.as_bytes()));
+        let _ = write!(line, "{gap}{}={}", cut(name), cut(value));
+        if line.len() > room {
+            break;
+        }
     }
     line.push('\n');
     line
@@ -54,7 +59,8 @@ impl Host for &mut Guest {
         }
         let revision = &self.revision;
         let lines = self.telemetry.get_or_insert_with(|| Output::stdout(revision).lines());
-        lines.take(line(&span, &fields).as_bytes());
+        // One more than there is room for, so that what is cut is counted.
+        lines.take(line(&span, &fields, lines.room() + 1).as_bytes());
         Ok(Ok(OpAck::Ok))
     }
 }
@@ -75,6 +81,12 @@ mod tests {
             end_ms: None,
         };
         let fields = [("level".to_owned(), "info".to_owned()), ("text".to_owned(), "a\nb".to_owned())];
-        assert_eq!(line(&span, &fields), "flow=welcome node=ask\\u{1b}[2J level=info text=a\\nb\n");
+        assert_eq!(
+            line(&span, &fields, 1_000),
+            "flow=welcome node=ask\\u{1b}[2J level=info text=a\\nb\n"
+        );
+        let long = [("text".to_owned(), "x".repeat(1_000)), ("more".to_owned(), "y".repeat(1_000))];
+        let cut = line(&span, &long, 100);
+        assert!(cut.contains(&"x".repeat(100)) && !cut.contains('y') && cut.len() < 200, "{cut}");
     }
 }

@@ -76,8 +76,11 @@ impl State {
     fn write(&mut self, quotas: &Quotas, key: &Key, value: Bytes, expires: u64, now: u64) -> Result<Version, StoreError> {
         let key = key.as_bytes();
         let size = key.len() + value.len();
-        let held = self.entries.get(key).map_or(0, |old| key.len() + old.value.len());
-        if self.bytes - held + size > MEMORY_MAX_BYTES {
+        let is_over = |table: &Self| {
+            let held = table.entries.get(key).map_or(0, |old| key.len() + old.value.len());
+            table.bytes - held + size > MEMORY_MAX_BYTES
+        };
+        if is_over(self) && (self.sweep(quotas, now, SWEEP_MAX).removed == 0 || is_over(self)) {
             return Err(StoreError::Unavailable(format!(
                 "the memory store holds {MEMORY_MAX_BYTES} bytes, as many as it may"
             )));
