@@ -54,7 +54,8 @@ const OWNED: &[(&[&str], &[&str])] = &[
             "tokio-rustls",
             "rcgen",
         ],
-        &["tollgate"],
+        // The benches have a peer that answers natively.
+        &["tollgate", "tollgate-benches"],
     ),
     (&["wasmtime", "wasmtime-*", "wasmparser", "cranelift-*"], &["tollgate-host"]),
     (&["sled", "redb", "redis"], &["tollgate-store"]),
