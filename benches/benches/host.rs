@@ -10,6 +10,10 @@ use std::{
 };
 use tollgate_benches::worker::Worker;
 
+/// As in the gateway.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Calls whose quantiles are told: 1,000 of them lie past the 99th percentile.
 const CALLS: usize = 100_000;
 

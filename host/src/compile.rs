@@ -1,7 +1,7 @@
 //! From a component to machine code. The component is not trusted: this may take all memory and time that it is given, so the gateway runs it
 //! in a process of its own ([`crate::compiler`]).
 
-use crate::{LoadError, Profile, Refusal, WarmUp, snapshot, wire};
+use crate::{LoadError, Profile, Refusal, WarmUp, shim, snapshot, wire};
 use bytes::Bytes;
 use wasmtime::{Engine, component::Component};
 
@@ -50,13 +50,13 @@ impl Job {
         let snapshot = snapshot.unwrap_or_else(|| Err(Refusal::Form("taking it panicked".to_owned())));
         let engine = Engine::new(&self.engine.features()).map_err(refused)?;
         let snapshot = match snapshot {
-            Ok(bytes) => match engine.precompile_component(&bytes) {
+            Ok(bytes) => match compile(&engine, self.engine, &bytes) {
                 Ok(code) => return Ok(Compiled::of(Ok(()), code.into())),
                 Err(error) => Refusal::Form(format!("{error:#}")),
             },
             Err(refusal) => refusal,
         };
-        let code = engine.precompile_component(&self.component).map_err(refused)?;
+        let code = compile(&engine, self.engine, &self.component).map_err(refused)?;
         Ok(Compiled::of(Err(snapshot), code.into()))
     }
 
@@ -64,6 +64,16 @@ impl Job {
     fn apart<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Option<T> {
         std::thread::scope(|scope| scope.spawn(work).join().ok())
     }
+}
+
+/// Machine code of the component without its shim, where that can be had.
+fn compile(engine: &Engine, profile: Profile, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    if let Ok(inlined) = shim::inlined(component, profile.table_elements())
+        && let Ok(code) = engine.precompile_component(&inlined)
+    {
+        return Ok(code);
+    }
+    engine.precompile_component(component)
 }
 
 impl Compiled {

@@ -38,6 +38,7 @@ mod revision;
 mod secrets;
 mod session;
 mod settings;
+mod shim;
 mod snapshot;
 mod sockets;
 mod warm_up;

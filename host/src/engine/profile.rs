@@ -83,6 +83,14 @@ impl Profile {
         }
     }
 
+    /// Elements that one table may have.
+    pub(crate) fn table_elements(self) -> usize {
+        match self {
+            Self::Default => TABLE_ELEMENTS,
+            Self::Large => LARGE_TABLE_ELEMENTS,
+        }
+    }
+
     /// What decides the machine code, and so must be the same where it is made and where it runs.
     ///
     /// Guard pages and Spectre mitigations stay on: wasmtime's defaults, never touched here.
@@ -97,6 +105,8 @@ impl Profile {
             .wasm_exceptions(false);
         // Proposals that no worker needs, and that widen what a guest can reach.
         config.wasm_threads(false).wasm_memory64(false).wasm_multi_memory(false);
+        // Tasks and streams of the component model: a call of a worker without them would pay for their bookkeeping.
+        config.wasm_component_model_async(false).concurrency_support(false);
         config.relaxed_simd_deterministic(true);
         config.epoch_interruption(true);
         let stack = match self {
@@ -123,6 +133,7 @@ impl Profile {
             .max_memories_per_component(MEMORIES)
             .max_tables_per_component(TABLES)
             .max_unused_warm_slots(instances)
+            .table_elements(self.table_elements())
             .table_keep_resident(TABLE_KEEP_RESIDENT)
             // Asks the kernel which pages were written, and wipes only those; from Linux 6.7.
             .pagemap_scan(Enabled::Auto);
@@ -130,12 +141,10 @@ impl Profile {
             Self::Default => pool
                 .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
                 .max_core_instances_per_component(CORE_INSTANCES)
-                .table_elements(TABLE_ELEMENTS)
                 .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
             Self::Large => pool
                 .total_core_instances(instances.saturating_mul(LARGE_CORE_INSTANCES))
                 .max_core_instances_per_component(LARGE_CORE_INSTANCES)
-                .table_elements(LARGE_TABLE_ELEMENTS)
                 .max_component_instance_size(LARGE_INSTANCE)
                 .max_core_instance_size(LARGE_INSTANCE)
                 .linear_memory_keep_resident(LARGE_MEMORY_KEEP_RESIDENT),
