@@ -1,6 +1,7 @@
 //! What a developer runs: `cargo xtask demo | test | samples | compare | languages | soak`.
 //!
-//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`], [`soak`]; [`process`] starts programs.
+//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`],
+//! [`soak`]; [`process`] starts programs, [`gateway`] one of them, [`machine`] says where.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -10,7 +11,9 @@
 
 mod compare;
 mod demo;
+mod gateway;
 mod languages;
+mod machine;
 mod process;
 mod samples;
 mod soak;
@@ -53,7 +56,7 @@ enum Task {
     },
     /// Measure Tollgate and its installed peers on the same job, and write a report
     Compare(compare::Options),
-    /// Measure what a worker costs in each language, with and without a snapshot, and print a table
+    /// Measure what a worker costs in each language, with and without a snapshot, and write a report
     Languages(languages::cost::Options),
     /// Let hostile workers do all they can for a long time, beside honest calls, and check that nothing grew or failed
     Soak(soak::Options),
