@@ -17,7 +17,7 @@ mod signed;
 use crate::{demo, machine, process, samples};
 use anyhow::{Context, Result, bail};
 use contender::Contender;
-use load::Measurement;
+use load::{Load, Measurement};
 use report::{Job, Report};
 use std::{
     fs,
@@ -67,55 +67,28 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     let machine = machine::describe(root)?;
     let mut absent = Vec::new();
     let contenders = peers::start(root, &work, &gateway, native, &mut absent)?;
-    let load = load::Load::new(&work, options.seconds, CONNECTIONS)?;
-    let job = |name, what, who: &[&Contender], once: &dyn Fn(&Contender) -> Result<Measurement>| -> Result<Job> {
-        let results = measure(name, options.rounds, who, once)?;
-        Ok(Job { name, what, results })
+    let load = Load::new(&work, options.seconds, CONNECTIONS)?;
+    let all: Vec<_> = contenders.iter().collect();
+    let hello = Job {
+        name: "hello",
+        what: "plain HTTP/1.1, `GET /abc`, answered `hello /abc`; in Tollgate and `wasmtime serve` by the same component".to_owned(),
+        results: measure("hello", options.rounds, &all, &|contender| load.hello(contender))?,
     };
-    let who = |does: fn(&Contender) -> bool| contenders.iter().filter(|contender| does(contender)).collect::<Vec<_>>();
-    let (all, tls, h2c) = (
-        who(|_| true),
-        who(|contender| contender.tls.is_some()),
-        who(|contender| contender.h2c.is_some()),
-    );
-
-    let mut jobs = vec![job(
-        "hello",
-        "plain HTTP/1.1, `GET /abc`, answered `hello /abc`; in Tollgate and `wasmtime serve` by the same component",
-        &all,
-        &|contender| load.hello(contender),
-    )?];
-    let half = half::measure(&all, jobs.first(), options.rounds, options.seconds)?;
-    jobs.push(job(
-        "hello, TLS",
-        "the same over HTTP/1.1 behind TLS 1.3, 16 handshakes among the requests; native has Tollgate's rustls, node its own OpenSSL, all a P-256 certificate of their own",
-        &tls,
-        &|contender| load.hello_tls(contender),
-    )?);
-    if process::find(load::H2LOAD).is_some() {
-        jobs.push(job(
-            "hello, h2",
-            "the same over h2 behind TLS, 4 streams at once on each connection",
-            &tls,
-            &|contender| load.hello_h2(contender.tls, "https", "h2"),
-        )?);
-        jobs.push(job(
-            "hello, h2c",
-            "the same over h2 without TLS, by prior knowledge",
-            &h2c,
-            &|contender| load.hello_h2(contender.h2c, "http", "h2c"),
-        )?);
-    } else {
+    let half = half::measure(&all, &hello, options.rounds, options.seconds)?;
+    let mut jobs = vec![hello];
+    if process::find(load::H2LOAD).is_none() {
         let reason = "h2 and h2c: the load generator h2load is not installed: `apt-get install nghttp2-client`";
         println!("left out: {reason}");
         absent.push(reason.to_owned());
     }
-    jobs.push(job(
-        "slack",
-        "plain HTTP/1.1, `POST /slack/events`: distinct Slack messages, signed anew for each round and none sent twice; verified (window 300 s), deduplicated and counted in memory, answered as JSON",
-        &who(|contender| contender.verifies),
-        &|contender| load.slack(contender),
-    )?);
+    for (name, what, does, once) in others() {
+        if name.contains("h2") && process::find(load::H2LOAD).is_none() {
+            continue;
+        }
+        let who: Vec<_> = contenders.iter().filter(|contender| does(contender)).collect();
+        let results = measure(name, options.rounds, &who, &|contender| once(&load, contender))?;
+        jobs.push(Job { name, what, results });
+    }
     let report = Report {
         machine,
         rounds: options.rounds,
@@ -126,6 +99,49 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         absent,
     };
     report.write(root, &work)
+}
+
+/// A job: its name, what it is, who does it, and how it is measured once.
+type Other = (
+    &'static str,
+    String,
+    fn(&Contender) -> bool,
+    fn(&Load, &Contender) -> Result<Measurement>,
+);
+
+/// The jobs beside plain `hello`.
+fn others() -> [Other; 4] {
+    [
+        (
+            "hello, TLS",
+            format!(
+                "the same over HTTP/1.1 behind TLS, {CONNECTIONS} handshakes among the requests; native has Tollgate's rustls, node its own OpenSSL, all a certificate of their \
+                 own with a P-256 key"
+            ),
+            |contender| contender.tls.is_some(),
+            |load, contender| load.hello_tls(contender),
+        ),
+        (
+            "hello, h2",
+            format!("the same over h2 behind TLS, {} streams at once on each connection", load::STREAMS),
+            |contender| contender.tls.is_some(),
+            |load, contender| load.hello_h2(contender.tls, "https", "h2"),
+        ),
+        (
+            "hello, h2c",
+            format!("the same over h2 without TLS, by prior knowledge, {} streams at once", load::STREAMS),
+            |contender| contender.h2c.is_some(),
+            |load, contender| load.hello_h2(contender.h2c, "http", "h2c"),
+        ),
+        (
+            "slack",
+            "plain HTTP/1.1, `POST /slack/events`: distinct Slack messages, signed anew for each round and none sent twice; verified (window 300 s), deduplicated and counted \
+             in memory, answered as JSON"
+                .to_owned(),
+            |contender| contender.verifies,
+            |load, contender| load.slack(contender),
+        ),
+    ]
 }
 
 /// Every contender once a round, each round beginning with the next one.

@@ -6,11 +6,12 @@ use super::{
     pace::{self, Paced},
     report::{Job, median},
 };
+use crate::process::server::own_cpu;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{
     fmt::{self, Write},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The three, in the order in which they are told.
@@ -26,11 +27,17 @@ pub(super) struct Half {
 struct Series {
     what: &'static str,
     rounds: Vec<Paced>,
+    /// Cores that the server and this program had busy, each round.
+    cores: Vec<[f64; 2]>,
 }
 
 impl Series {
     fn median(&self, figure: impl Fn(&Paced) -> f64) -> f64 {
         median(self.rounds.iter().map(figure).collect())
+    }
+
+    fn cores(&self) -> [f64; 2] {
+        [0, 1].map(|at| median(self.cores.iter().filter_map(|cores| cores.get(at).copied()).collect()))
     }
 }
 
@@ -38,8 +45,8 @@ impl Series {
 ///
 /// # Errors
 /// When one of them cannot keep the pace.
-pub(super) fn measure(contenders: &[&Contender], full: Option<&Job>, rounds: u32, seconds: u32) -> Result<Option<Half>> {
-    let full_rate = |name: &str| Some(full?.results.iter().find(|result| result.name == name)?.rate());
+pub(super) fn measure(contenders: &[&Contender], full: &Job, rounds: u32, seconds: u32) -> Result<Option<Half>> {
+    let full_rate = |name: &str| full.results.iter().find(|result| result.name == name).map(|result| result.rate());
     let find = |name: &str| contenders.iter().find(|contender| contender.name == name).copied();
     let (Some(tollgate), Some(native)) = (find("tollgate"), find("native")) else {
         return Ok(None);
@@ -47,7 +54,11 @@ pub(super) fn measure(contenders: &[&Contender], full: Option<&Job>, rounds: u32
     let (Some(our_rate), Some(native_rate)) = (full_rate("tollgate"), full_rate("native")) else {
         return Ok(None);
     };
-    let series = |what| Series { what, rounds: Vec::new() };
+    let series = |what| Series {
+        what,
+        rounds: Vec::new(),
+        cores: Vec::new(),
+    };
     let mut turns = [
         (series("tollgate at half of its own"), tollgate, our_rate / 2.0),
         (series("native at half of its own"), native, native_rate / 2.0),
@@ -57,7 +68,10 @@ pub(super) fn measure(contenders: &[&Contender], full: Option<&Job>, rounds: u32
         turns.rotate_left(usize::from(round > 0));
         for (series, contender, rate) in &mut turns {
             let length = Duration::from_secs(seconds.into());
+            let (begun, server, own) = (Instant::now(), contender.server.cpu()?, own_cpu()?);
             let paced = pace::run(contender.address, *rate, CONNECTIONS, length).with_context(|| format!("half load, {}", series.what))?;
+            let spent = [(contender.server.cpu()?.saturating_sub(server)).as_secs_f64(), own_cpu()? - own];
+            series.cores.push(spent.map(|seconds| seconds / begun.elapsed().as_secs_f64()));
             println!(
                 "half load {}/{rounds} {}: {:.0} requests/s, p99 {:.3} ms",
                 round + 1,
@@ -105,7 +119,7 @@ impl Half {
                     "rate": r.rate, "requests": r.requests, "p50_ms": r.p50_ms, "p99_ms": r.p99_ms, "p999_ms": r.p999_ms, "sent_p99_ms": r.sent_p99_ms,
                 })
             });
-            json!({ "what": series.what, "p99_ms": series.median(|r| r.p99_ms), "rounds": rounds.collect::<Vec<_>>() })
+            json!({ "what": series.what, "p99_ms": series.median(|r| r.p99_ms), "busy_cores": series.cores, "rounds": rounds.collect::<Vec<_>>() })
         });
         let ratio = |theirs| {
             let (medians, lowest, highest) = self.ratio(theirs);
@@ -118,16 +132,18 @@ impl Half {
         writeln!(
             out,
             "\n## hello at half load\n\nThe same requests, sent at a constant rate on {CONNECTIONS} connections by a thread each, whatever the answers do: half of the median \
-             rate above. Latency counts from the time at which a request was due (nothing is omitted because an earlier one was late); `as sent` counts from when it was sent.\n"
+             rate above. Latency counts from the time at which a request was due (nothing is omitted because an earlier one was late); `as sent` counts from when it was sent. The generator is the \
+             dearer the faster it sends: where its cores and the server's sum up to nearly all that there are, the latency is of the queue for them.\n"
         )?;
         writeln!(
             out,
-            "| contender | requests/s | p50 ms | p99 ms | p99.9 ms | p99 ms as sent |\n|---|---:|---:|---:|---:|---:|"
+            "| contender | requests/s | p50 ms | p99 ms | p99.9 ms | p99 ms as sent | cores busy, server and generator |\n|---|---:|---:|---:|---:|---:|---:|"
         )?;
         for series in self.all() {
+            let [server, generator] = series.cores();
             writeln!(
                 out,
-                "| {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.3} |",
+                "| {} | {:.0} | {:.3} | {:.3} | {:.3} | {:.3} | {server:.2} + {generator:.2} |",
                 series.what,
                 series.median(|r| r.rate),
                 series.median(|r| r.p50_ms),

@@ -126,18 +126,9 @@ fn wasmtime(name: &'static str, work: &Path, component: &Path, options: &[&str])
 
 /// The HTTP library that Tollgate stands on, answering by itself, behind the same TLS. Leaves a certificate for node.
 fn native(program: Result<PathBuf>, work: &Path) -> Result<Contender> {
-    let (server, line) = Server::announced(Command::new(program?).arg(work), &work.join("native.log"))?;
-    let listens = Listens::read(&line)?;
-    Ok(Contender {
-        name: "native",
-        version: "hyper and rustls of Cargo.lock".into(),
-        command: "native FOLDER".into(),
-        address: listens.h1,
-        h2c: listens.h2c,
-        tls: listens.tls,
-        verifies: false,
-        server,
-    })
+    let started = Server::announced(Command::new(program?).arg(work), &work.join("native.log"))?;
+    let version = "hyper and rustls of Cargo.lock".into();
+    announced("native", version, "native FOLDER", started, false)
 }
 
 fn node(work: &Path) -> Result<Contender> {
@@ -151,37 +142,25 @@ fn node(work: &Path) -> Result<Contender> {
     if certificate.is_file() {
         command.env("CERTIFICATE", &certificate).env("KEY", work.join("native.key"));
     }
-    let (server, line) = Server::announced(&mut command, &work.join("node.log"))?;
-    let listens = Listens::read(&line)?;
+    let started = Server::announced(&mut command, &work.join("node.log"))?;
+    announced("node", version, "node peer.mjs", started, true)
+}
+
+/// A peer of our own, which says in its first line where it listens.
+fn announced(name: &'static str, version: String, command: &str, started: (Server, String), verifies: bool) -> Result<Contender> {
+    let (server, line) = started;
+    let told: Value = serde_json::from_str(&line).with_context(|| format!("it does not say where it listens, but {line:?}"))?;
+    let address = |protocol: &str| told.get(protocol)?.as_str()?.parse().ok();
     Ok(Contender {
-        name: "node",
+        name,
         version,
-        command: "node peer.mjs".into(),
-        address: listens.h1,
-        h2c: listens.h2c,
-        tls: listens.tls,
-        verifies: true,
+        command: command.into(),
+        address: address("h1").context("it has no listener for HTTP/1.1")?,
+        h2c: address("h2c"),
+        tls: address("tls"),
+        verifies,
         server,
     })
-}
-
-/// What our own peers say in their first line.
-struct Listens {
-    h1: SocketAddr,
-    h2c: Option<SocketAddr>,
-    tls: Option<SocketAddr>,
-}
-
-impl Listens {
-    fn read(line: &str) -> Result<Self> {
-        let told: Value = serde_json::from_str(line).with_context(|| format!("it does not say where it listens, but {line:?}"))?;
-        let address = |name: &str| told.get(name)?.as_str()?.parse().ok();
-        Ok(Self {
-            h1: address("h1").context("it has no listener for HTTP/1.1")?,
-            h2c: address("h2c"),
-            tls: address("tls"),
-        })
-    }
 }
 
 fn workerd(work: &Path) -> Result<Contender> {

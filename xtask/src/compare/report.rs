@@ -36,7 +36,7 @@ pub(crate) struct Job {
     /// Short.
     pub(crate) name: &'static str,
     /// A sentence.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// One for each contender.
     pub(crate) results: Vec<Result>,
 }
@@ -180,6 +180,10 @@ impl Report {
         writeln!(
             out,
             "- Tollgate and `wasmtime serve` without reuse give every request a fresh instance; Tollgate keeps guard pages and Spectre mitigations on. node and workerd serve all requests from one isolate in one thread."
+        )?;
+        writeln!(
+            out,
+            "- The load generator pays for TLS and h2 as well, on the same cores, so that those ratios lie nearer to 1 than the servers alone would be."
         )?;
         for absent in &self.absent {
             writeln!(out, "- Left out: {absent}")?;

@@ -78,15 +78,8 @@ impl Server {
     /// # Errors
     /// When it has ended.
     pub(crate) fn children_cpu(&self) -> Result<f64> {
-        let text = fs::read_to_string(self.proc().join("stat"))?;
-        // After the name, which may hold spaces: the 14th and 15th fields from the state on (proc_pid_stat(5): cutime, cstime).
-        let (_, rest) = text.rsplit_once(')').context("no stat")?;
-        let spent = rest
-            .split_whitespace()
-            .skip(13)
-            .take(2)
-            .filter_map(|field| field.parse::<f64>().ok());
-        Ok(spent.sum::<f64>() / TICKS)
+        // The 14th and 15th fields from the state on: cutime, cstime.
+        ticks(&self.proc(), 13)
     }
 
     /// Resident memory in bytes, and the number of threads.
@@ -105,6 +98,28 @@ impl Server {
             threads: number("Threads")?,
         })
     }
+}
+
+/// Seconds of CPU of this program, its threads that have ended too.
+///
+/// # Errors
+/// When the kernel does not say.
+pub(crate) fn own_cpu() -> Result<f64> {
+    // The 12th and 13th fields from the state on: utime, stime.
+    ticks(Path::new("/proc/self"), 11)
+}
+
+/// The sum of two fields side by side of the kernel's `stat` (proc_pid_stat(5)), in seconds.
+fn ticks(proc: &Path, after: usize) -> Result<f64> {
+    let text = fs::read_to_string(proc.join("stat"))?;
+    // After the name, which may hold spaces.
+    let (_, rest) = text.rsplit_once(')').context("no stat")?;
+    let spent = rest
+        .split_whitespace()
+        .skip(after)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok());
+    Ok(spent.sum::<f64>() / TICKS)
 }
 
 /// See [`Server::status`].

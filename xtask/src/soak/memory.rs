@@ -15,7 +15,7 @@ pub(super) struct Memory {
     /// Other memory without a file.
     pub(super) heap: u64,
     /// The program, its libraries, mapped machine code.
-    files: u64,
+    pub(super) files: u64,
 }
 
 impl Memory {

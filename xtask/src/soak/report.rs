@@ -137,12 +137,14 @@ impl Report {
         writeln!(
             text,
             "\n- {} calls of workers. Honest requests: {good} answered, {bad} failed; half within {p50} ms, 99 of 100 within {p99} ms, all within {most} ms (upper bounds of \
-             buckets).\n- Warm-up: {} s, not among the samples.\n- Before: {}.\n- After: {}.\n",
+             buckets).\n- Warm-up: {} s, not among the samples.\n\n| | before the attack | after it |\n|---|---:|---:|",
             self.calls,
-            self.warm.as_secs(),
-            self.idle,
-            self.quiet
+            self.warm.as_secs()
         )?;
+        for ((what, before), (_, after)) in self.idle.figures().into_iter().zip(self.quiet.figures()) {
+            writeln!(text, "| {what} | {before} | {after} |")?;
+        }
+        text.push('\n');
         text.push_str(
             "| second | resident MiB | pool MiB | heap MiB | threads | files | instances | tasks | connections |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );

@@ -111,6 +111,27 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Everything, for people.
+    pub(super) fn figures(&self) -> [(&'static str, u64); 13] {
+        [
+            ("resident, MiB", self.resident >> 20),
+            ("of it the pool (warm slots), MiB", self.memory.pool >> 20),
+            ("of it the heap, MiB", self.memory.heap >> 20),
+            ("of it the program and files, MiB", self.memory.files >> 20),
+            ("threads", self.threads),
+            ("open files", self.files),
+            ("tasks", self.tasks),
+            ("instances", self.instances),
+            ("places that tenants hold", self.held),
+            ("callers that wait", self.waiting),
+            ("calls in the slow lane", self.slow),
+            ("requests", self.requests),
+            ("connections", self.connections),
+        ]
+    }
+}
+
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
