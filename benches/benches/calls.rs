@@ -7,6 +7,10 @@
 use std::{hint::black_box, io};
 use tollgate_benches::worker::Worker;
 
+/// As in the gateway.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Before anything is counted: places and caches are warm after these.
 const WARM: usize = 50;
 /// How often each is counted.
