@@ -1,6 +1,7 @@
-//! What a developer runs: `cargo xtask demo | test | samples | compare | languages | soak`.
+//! What a developer runs: `cargo xtask demo | test | samples | compare | instructions | languages | soak`.
 //!
-//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`], [`soak`]; [`process`] starts programs.
+//! In reading order: [`samples`] (with [`toolchain`] for Rust and [`languages`] for others), [`test`] (with [`tally`]), [`demo`], [`compare`], [`instructions`],
+//! [`soak`]; [`process`] starts programs, [`gateway`] one of them, [`machine`] says where.
 #![forbid(unsafe_code)]
 #![expect(
     clippy::print_stdout,
@@ -10,7 +11,10 @@
 
 mod compare;
 mod demo;
+mod gateway;
+mod instructions;
 mod languages;
+mod machine;
 mod process;
 mod samples;
 mod soak;
@@ -53,7 +57,9 @@ enum Task {
     },
     /// Measure Tollgate and its installed peers on the same job, and write a report
     Compare(compare::Options),
-    /// Measure what a worker costs in each language, with and without a snapshot, and print a table
+    /// Count the instructions of an instance and of a whole call under callgrind; fail when they have grown
+    Instructions(instructions::Options),
+    /// Measure what a worker costs in each language, with and without a snapshot, and write a report
     Languages(languages::cost::Options),
     /// Let hostile workers do all they can for a long time, beside honest calls, and check that nothing grew or failed
     Soak(soak::Options),
@@ -76,6 +82,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { release } => test::run(&root, release || std::env::var_os("CI").is_some()),
         Task::Samples { build_std } => samples::build(&root, build_std),
         Task::Compare(options) => compare::run(&root, &options),
+        Task::Instructions(options) => instructions::run(&root, &options),
         Task::Languages(options) => languages::cost::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     }

@@ -1,4 +1,6 @@
-//! Other programs: cargo, and what a package manager may have to bring.
+//! Other programs: cargo, and what a package manager may have to bring; [`server`] has those that serve.
+
+pub(crate) mod server;
 
 use anyhow::{Context, Result, bail};
 use std::{

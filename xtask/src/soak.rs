@@ -1,24 +1,22 @@
 //! `cargo xtask soak`: everything that `hostile` can do, at once and for long, beside honest calls of another tenant. At its end nothing may have grown, no
 //! place be lost, no task hang, and no honest request have failed.
 //!
-//! In reading order: [`misdeeds`] (who calls what), [`client`] (one connection), [`watch`] (what the gateway uses), [`report`] (what is written).
+//! In reading order: [`misdeeds`] (who calls what), [`client`] (one connection), [`watch`] (what the gateway uses, its [`memory`] by kind), [`report`] (what is written).
 
 mod client;
+mod memory;
 mod misdeeds;
 mod report;
 mod watch;
 
-use crate::{demo, samples};
+use crate::{demo, gateway::Gateway, samples};
 use anyhow::{Context, Result, bail};
 use misdeeds::{Crowd, HONEST_CONNECTIONS};
 use report::Report;
 use serde_json::{Value, json};
 use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader},
-    net::SocketAddr,
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -41,20 +39,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long the gateway may take to become quiet at the end: more than any call's wall time and any look at a closed connection.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// The gateway that is under attack. It ends when this is dropped.
-struct Gateway {
-    child: Child,
-    listener: SocketAddr,
-    admin: SocketAddr,
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Runs the attack; writes `target/soak/report.json` and `docs/reports/DATE-soak.md`, and prints the summary.
 ///
 /// # Errors
@@ -72,15 +56,15 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         fs::remove_dir_all(&work)?;
     }
     fs::create_dir_all(&work)?;
-    let gateway = start(root, &work, &binary)?;
-    let watch = Watch::new(gateway.child.id(), gateway.admin);
+    let gateway = Gateway::start(&binary, &work, &manifest(root), "error", &[])?;
+    let watch = Watch::new(&gateway);
     let idle = watch.look()?;
 
     let length = Duration::from_secs(options.minutes * 60);
     // Pools fill, caches warm, the store reaches its quotas.
     let warm = (length / 6).min(Duration::from_secs(300));
     let begun = Instant::now();
-    let crowd = Crowd::start(gateway.listener);
+    let crowd = Crowd::start(gateway.listener(0)?);
     let mut samples: Vec<(Duration, Sample)> = Vec::new();
     while begun.elapsed() < length {
         thread::sleep(LOOK_EVERY.min(length.saturating_sub(begun.elapsed())));
@@ -113,7 +97,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
 }
 
 /// Waits until nothing is left to do, or long enough.
-fn quiet(watch: &Watch) -> Result<Sample> {
+fn quiet(watch: &Watch<'_>) -> Result<Sample> {
     let end = Instant::now() + QUIET;
     loop {
         let sample = watch.look()?;
@@ -122,27 +106,6 @@ fn quiet(watch: &Watch) -> Result<Sample> {
         }
         thread::sleep(Duration::from_millis(500));
     }
-}
-
-fn start(root: &Path, work: &Path, binary: &Path) -> Result<Gateway> {
-    let file = work.join("tollgate.yaml");
-    fs::write(&file, serde_json::to_vec_pretty(&manifest(root))?)?;
-    let mut child = Command::new(binary)
-        .args(["serve", "--config"])
-        .arg(&file)
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::piped())
-        .stderr(File::create(work.join("tollgate.log"))?)
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
-    let ready: Value = serde_json::from_str(&line).with_context(|| format!("no ready line but {line:?}; see target/soak/tollgate.log"))?;
-    let address = |pointer: &str| -> Result<SocketAddr> {
-        let text = ready.pointer(pointer).and_then(Value::as_str);
-        Ok(text.with_context(|| format!("the ready line has no {pointer}"))?.parse()?)
-    };
-    let (listener, admin) = (address("/result/listeners/0/address")?, address("/result/admin")?);
-    Ok(Gateway { child, listener, admin })
 }
 
 /// `hostile` of one tenant, with limits that it reaches within a second or two and once with the default ones, and `hello` of another tenant.

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: what CI runs is what a developer runs.
 
-use crate::{demo, process, samples, tally::Tally};
+use crate::{demo, instructions, process, samples, tally::Tally};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader},
@@ -44,6 +44,11 @@ pub(crate) fn run(root: &Path, release: bool) -> Result<()> {
     step("tests", &mut || {
         tests(process::cargo(root).args(["test", "--locked", "--workspace", "--no-fail-fast"]))
     });
+    if std::env::var_os("CI").is_none() {
+        step("instructions of a call", &mut || {
+            instructions::test(root).map(|()| Tally::default())
+        });
+    }
     if release {
         // What serves is another build, whose linking takes minutes: the command line's tests try it, its demo and a kill -9 among them.
         step("the release", &mut || {

@@ -1,12 +1,16 @@
-//! One measurement, by `wrk`.
+//! One measurement at full speed, by `wrk`, or by `h2load` where it is h2.
 
-use super::{contender::Contender, signed};
+use super::{
+    contender::{Contender, HELLO_HOST, SLACK_HOST},
+    signed,
+};
 use crate::process;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::{
     cell::Cell,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,15 +20,20 @@ const SIGNED_A_SECOND: usize = 25_000;
 /// Above this the machine's memory, not the contenders, would be measured.
 const MOST_SIGNED: usize = 4_000_000;
 
+/// Debian's `nghttp2-client`.
+pub(crate) const H2LOAD: &str = "h2load";
+/// On each connection, with h2: what one connection is there for, and fewer than any contender's limit of calls at once.
+pub(crate) const STREAMS: usize = 4;
+
 /// What one contender did in one round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measurement {
     /// Answered requests a second.
     pub(crate) rate: f64,
-    /// Median latency, milliseconds.
-    pub(crate) p50_ms: f64,
-    /// 99th percentile, milliseconds.
-    pub(crate) p99_ms: f64,
+    /// Median latency, milliseconds, if the load generator says it.
+    pub(crate) p50_ms: Option<f64>,
+    /// 99th percentile, milliseconds, likewise.
+    pub(crate) p99_ms: Option<f64>,
     /// Answered requests.
     pub(crate) requests: u64,
 }
@@ -60,10 +69,46 @@ impl Load {
     /// # Errors
     /// When a request failed.
     pub(crate) fn hello(&self, contender: &Contender) -> Result<Measurement> {
-        let host = format!("Host: {}", contender.hello_host());
-        let url = format!("http://{}/abc", contender.address);
-        let summary = self.run("load.lua", &["-H", &host, &url])?;
-        self.measurement(&summary)
+        self.get(&format!("http://{}/abc", contender.address))
+    }
+
+    /// The same behind TLS.
+    ///
+    /// # Errors
+    /// When a request failed.
+    pub(crate) fn hello_tls(&self, contender: &Contender) -> Result<Measurement> {
+        self.get(&format!("https://{}/abc", contender.tls.context("it speaks no TLS")?))
+    }
+
+    fn get(&self, url: &str) -> Result<Measurement> {
+        let host = format!("Host: {HELLO_HOST}");
+        self.measurement(&self.run("load.lua", &["-H", &host, url])?)
+    }
+
+    /// The same over h2, with or without TLS, [`STREAMS`] at once on each connection.
+    ///
+    /// # Errors
+    /// When a request failed, or another protocol was spoken.
+    pub(crate) fn hello_h2(&self, address: Option<SocketAddr>, scheme: &str, protocol: &str) -> Result<Measurement> {
+        let mut h2load = Command::new(H2LOAD);
+        h2load.args([
+            "-t1",
+            &format!("-c{}", self.connections),
+            &format!("-m{STREAMS}"),
+            &format!("-D{}s", self.seconds),
+        ]);
+        // The name is asked for in TLS and in `:authority`.
+        h2load.arg(format!("--connect-to={}", address.context("it speaks no h2")?));
+        let told = process::output(h2load.arg(format!("{scheme}://{HELLO_HOST}/abc")))?;
+        let spoken = format!("Application protocol: {protocol}");
+        ensure!(told.lines().any(|line| line == spoken), "it did not speak {protocol}: {told}");
+        let (requests, rate) = summed_up(&told).with_context(|| format!("h2load did not sum up, or requests failed: {told}"))?;
+        Ok(Measurement {
+            rate,
+            p50_ms: None,
+            p99_ms: None,
+            requests,
+        })
     }
 
     /// Slack messages that nobody has seen, each sent once.
@@ -73,7 +118,7 @@ impl Load {
     pub(crate) fn slack(&self, contender: &Contender) -> Result<Measurement> {
         loop {
             let file = self.work.join("signed.requests");
-            let requests = signed::Round::sign(self.signed.get(), contender.slack_host())?;
+            let requests = signed::Round::sign(self.signed.get(), SLACK_HOST)?;
             // The first one is spent on a look at the answer, so that nobody is measured at doing something else.
             let answer = contender.ask(&requests.first)?;
             ensure!(
@@ -121,15 +166,55 @@ impl Load {
         ensure!(requests > 0, "nothing was answered");
         Ok(Measurement {
             rate: requests as f64 / number("duration")? * 1e6,
-            p50_ms: number("p50")? / 1e3,
-            p99_ms: number("p99")? / 1e3,
+            p50_ms: Some(number("p50")? / 1e3),
+            p99_ms: Some(number("p99")? / 1e3),
             requests,
         })
     }
+}
+
+/// Answered requests, and how many a second, of what h2load prints; nothing when one of them failed.
+fn summed_up(told: &str) -> Option<(u64, f64)> {
+    let line = |start: &str| told.lines().find_map(|line| line.strip_prefix(start));
+    let rate = line("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s")?.parse().ok()?;
+    let count = |line: &str, word: &str| -> Option<u64> { line.split(", ").find_map(|part| part.strip_suffix(word)?.trim().parse().ok()) };
+    let (requests, codes) = (line("requests: ")?, line("status codes: ")?);
+    let done = count(requests, " done")?;
+    // The head of a request that the end cut off counts as a status too.
+    let others = ["3xx", "4xx", "5xx"]
+        .into_iter()
+        .map(|class| count(codes, &format!(" {class}")))
+        .sum::<Option<u64>>();
+    let good = count(requests, " failed")? == 0 && count(requests, " errored")? == 0 && count(requests, " timeout")? == 0;
+    (good && done > 0 && others == Some(0) && count(codes, " 2xx")? >= done).then_some((done, rate))
 }
 
 /// The one JSON object of an answer, whatever coding carries it.
 fn json(answer: &str) -> Option<Value> {
     let (begin, end) = (answer.find('{')?, answer.rfind('}')?);
     serde_json::from_str(answer.get(begin..=end)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summed_up;
+
+    #[test]
+    fn what_h2load_prints_is_read() {
+        let told = |failed: u64, good: u64, bad: u64| {
+            format!(
+                "Application protocol: h2\nfinished in 2.00s, 34213.50 req/s, 1.97MB/s\n\
+                 requests: 68427 total, 68491 started, 68427 done, 68427 succeeded, {failed} failed, 0 errored, 0 timeout\n\
+                 status codes: {good} 2xx, 0 3xx, {bad} 4xx, 0 5xx\n"
+            )
+        };
+        assert_eq!(summed_up(&told(0, 68490, 0)), Some((68427, 34213.5)));
+        for (name, text) in [
+            ("one failed", told(1, 68427, 0)),
+            ("one was refused", told(0, 68427, 1)),
+            ("nothing", String::new()),
+        ] {
+            assert_eq!(summed_up(&text), None, "{name}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 // The same job as Tollgate's `hello` and `support` workers, as one would write it for node: `GET` answers `hello PATH`, `POST` is a
 // Slack event: signature, window of 300 s, duplicates by event id in memory, a count for each conversation.
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createSecureServer, createServer as createH2Server } from 'node:http2';
 
 const secret = process.env.SLACK_SIGNING_SECRET;
 const WINDOW = 300;
@@ -44,10 +46,20 @@ function answer(request, response, body) {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ text: event.event.text, count }));
 }
 
-const server = createServer((request, response) => {
+function handle(request, response) {
   if (request.method !== 'POST') return response.end(`hello ${request.url}`);
   const chunks = [];
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => answer(request, response, Buffer.concat(chunks)));
-});
-server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+}
+
+function listen(server) {
+  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(`127.0.0.1:${server.address().port}`)));
+}
+
+const listens = { h1: await listen(createServer(handle)), h2c: await listen(createH2Server(handle)) };
+if (process.env.CERTIFICATE) {
+  const options = { cert: readFileSync(process.env.CERTIFICATE), key: readFileSync(process.env.KEY), allowHTTP1: true };
+  listens.tls = await listen(createSecureServer(options, handle));
+}
+console.log(JSON.stringify(listens));

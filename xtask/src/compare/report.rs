@@ -1,6 +1,7 @@
 //! What is written: raw numbers, medians, and Tollgate's ratio to each peer.
 
-use super::{contender::Contender, load::Measurement};
+use super::{contender::Contender, half::Half, load::Measurement};
+use crate::machine;
 use anyhow::Context;
 use serde_json::{Value, json};
 use std::{
@@ -13,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 /// A whole run.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// See [`super::machine`].
+    /// See [`machine`].
     pub(crate) machine: Value,
     /// Measurements of each contender.
     pub(crate) rounds: u32,
@@ -21,8 +22,10 @@ pub(crate) struct Report {
     pub(crate) seconds: u32,
     /// Of the load generator.
     pub(crate) connections: usize,
-    /// What was measured.
+    /// What was measured at full speed.
     pub(crate) jobs: Vec<Job>,
+    /// What was measured at half of it.
+    pub(crate) half: Option<Half>,
     /// Who was left out, and why.
     pub(crate) absent: Vec<String>,
 }
@@ -33,7 +36,7 @@ pub(crate) struct Job {
     /// Short.
     pub(crate) name: &'static str,
     /// A sentence.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// One for each contender.
     pub(crate) results: Vec<Result>,
 }
@@ -41,7 +44,8 @@ pub(crate) struct Job {
 /// One contender's numbers.
 #[derive(Debug)]
 pub(crate) struct Result {
-    name: &'static str,
+    /// The contender's.
+    pub(crate) name: &'static str,
     version: String,
     command: String,
     /// In the order of the rounds.
@@ -59,13 +63,19 @@ impl Result {
         }
     }
 
-    fn median(&self, figure: impl Fn(&Measurement) -> f64) -> f64 {
-        median(self.rounds.iter().map(figure).collect())
+    /// The median of the rounds.
+    pub(crate) fn rate(&self) -> f64 {
+        median(self.rounds.iter().map(|round| round.rate).collect())
+    }
+
+    /// The median of the rounds, if it was measured.
+    fn median(&self, figure: impl Fn(&Measurement) -> Option<f64>) -> Option<f64> {
+        self.rounds.iter().map(figure).collect::<Option<Vec<_>>>().map(median)
     }
 }
 
 /// The middle value; of an even number, the mean of the two in the middle.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let upper = values.len() / 2;
     let lower = (values.len().saturating_sub(1)) / 2;
@@ -85,7 +95,7 @@ impl Ratio {
         let rounds = ours.rounds.iter().zip(&theirs.rounds).map(|(ours, theirs)| ours.rate / theirs.rate);
         let (lowest, highest) = rounds.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
         Self {
-            medians: ours.median(|round| round.rate) / theirs.median(|round| round.rate),
+            medians: ours.rate() / theirs.rate(),
             lowest,
             highest,
         }
@@ -122,6 +132,9 @@ impl Report {
                 );
             }
         }
+        if let Some(half) = &self.half {
+            println!("{}", half.summary());
+        }
         println!("{}\n{}", json.display(), markdown.display());
         Ok(())
     }
@@ -133,7 +146,7 @@ impl Report {
                 let ratio = job.results.first().map(|ours| Ratio::of(ours, result));
                 json!({
                     "name": result.name, "version": result.version, "command": result.command, "rounds": rounds,
-                    "rate": result.median(|r| r.rate), "p50_ms": result.median(|r| r.p50_ms), "p99_ms": result.median(|r| r.p99_ms),
+                    "rate": result.rate(), "p50_ms": result.median(|r| r.p50_ms), "p99_ms": result.median(|r| r.p99_ms),
                     "tollgate_ratio": ratio.map(|ratio| json!({ "medians": ratio.medians, "lowest": ratio.lowest, "highest": ratio.highest })),
                 })
             });
@@ -141,16 +154,12 @@ impl Report {
         });
         json!({
             "time": time, "machine": self.machine, "rounds": self.rounds, "seconds": self.seconds, "connections": self.connections,
-            "jobs": jobs.collect::<Vec<_>>(), "absent": self.absent,
+            "jobs": jobs.collect::<Vec<_>>(), "half_load": self.half.as_ref().map(Half::json), "absent": self.absent,
         })
     }
 
     fn markdown(&self, time: &str) -> std::result::Result<String, fmt::Error> {
         let mut out = String::new();
-        let machine = |name: &str| match self.machine.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            other => other.unwrap_or(&Value::Null).to_string(),
-        };
         writeln!(out, "# Comparison of {time}\n")?;
         writeln!(
             out,
@@ -164,32 +173,17 @@ impl Report {
         )?;
         writeln!(
             out,
-            "`wrk` with one thread and {} connections runs on the same machine. Only ratios within this run mean something.\n",
+            "`wrk` (for h2: `h2load`) with one thread and {} connections runs on the same machine. Only ratios within this run mean something.\n",
             self.connections
         )?;
-        writeln!(
-            out,
-            "- Machine: {}, {} cores, {}, Linux {}; load average before: {}",
-            machine("cpu"),
-            machine("cores"),
-            machine("memory"),
-            machine("kernel"),
-            machine("load")
-        )?;
-        writeln!(
-            out,
-            "- Commit {}{}; {}",
-            machine("commit"),
-            if self.machine.get("uncommitted") == Some(&Value::Bool(true)) {
-                " with uncommitted changes"
-            } else {
-                ""
-            },
-            machine("rustc")
-        )?;
+        machine::markdown(&self.machine, &mut out)?;
         writeln!(
             out,
             "- Tollgate and `wasmtime serve` without reuse give every request a fresh instance; Tollgate keeps guard pages and Spectre mitigations on. node and workerd serve all requests from one isolate in one thread."
+        )?;
+        writeln!(
+            out,
+            "- The load generator pays for TLS and h2 as well, on the same cores, so that those ratios lie nearer to 1 than the servers alone would be."
         )?;
         for absent in &self.absent {
             writeln!(out, "- Left out: {absent}")?;
@@ -206,13 +200,16 @@ impl Report {
                     .first()
                     .filter(|ours| ours.name != result.name)
                     .map(|ours| Ratio::of(ours, result).to_string());
-                let (rate, p50, p99) = (result.median(|r| r.rate), result.median(|r| r.p50_ms), result.median(|r| r.p99_ms));
+                let ms = |figure: Option<f64>| figure.map_or_else(String::new, |ms| format!("{ms:.2}"));
                 writeln!(
                     out,
-                    "| {} (`{}`) | {} | {rate:.0} | {p50:.2} | {p99:.2} | {} |",
+                    "| {} (`{}`) | {} | {:.0} | {} | {} | {} |",
                     result.name,
                     result.command,
                     result.version,
+                    result.rate(),
+                    ms(result.median(|r| r.p50_ms)),
+                    ms(result.median(|r| r.p99_ms)),
                     ratio.as_deref().unwrap_or("")
                 )?;
             }
@@ -221,6 +218,9 @@ impl Report {
                 let rounds: Vec<_> = result.rounds.iter().map(|round| format!("{:.0}", round.rate)).collect();
                 writeln!(out, "- {}: {}", result.name, rounds.join(", "))?;
             }
+        }
+        if let Some(half) = &self.half {
+            half.markdown(&mut out)?;
         }
         Ok(out)
     }

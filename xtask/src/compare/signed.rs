@@ -1,6 +1,6 @@
 //! Signed webhooks for one round: all distinct, none ever sent before.
 
-use super::contender::SECRET;
+use super::peers::SECRET;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{

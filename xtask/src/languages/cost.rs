@@ -1,17 +1,21 @@
-//! What a worker costs in each language, with and without a snapshot: to start, and for each request. Written down as a table.
+//! `cargo xtask languages`: what a worker costs in each language, with and without a snapshot: to start, and for each request. [`report`] writes it down.
+
+mod report;
 
 use crate::{
-    demo, process,
+    demo,
+    gateway::Gateway,
+    machine, process,
     samples::{self, DEV_KEY},
 };
 use anyhow::{Context, Result, ensure};
+use report::{Report, Row};
 use serde_json::{Value, json};
 use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tollgate_packs::SigningKey;
@@ -24,25 +28,28 @@ const NO_WARM_UP: &str = "    warm_up: []\n";
 const WARM: usize = 50;
 /// Takes longer for nobody.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// `USER_HZ`, in which the kernel tells the CPU time of children: 100 on every Linux of today.
-const TICKS: f64 = 100.0;
 
 /// Of `cargo xtask languages`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Requests of each measurement
-    #[arg(long, default_value_t = 500)]
-    requests: usize,
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    requests: u32,
     /// Measure this gateway, and the samples that are there, instead of building them
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
+    /// Print the table only, and write no report
+    #[arg(long)]
+    trial: bool,
 }
 
-/// Builds the samples and the gateway, and prints the table.
+/// Builds the samples and the gateway; prints the table and writes `docs/reports/DATE-languages.md`.
 ///
 /// # Errors
 /// When a worker that was built does not answer.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+    // Before anything is built, so that its load average tells whether the machine was idle.
+    let machine = machine::describe(root)?;
     let gateway = match &options.gateway {
         Some(gateway) => gateway.clone(),
         None => {
@@ -52,23 +59,32 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     };
     let work = process::target(root).join("languages");
     fs::create_dir_all(&work)?;
-    println!(
-        "| worker | engine's pack | component, bytes | snapshot | compile, CPU s | first start, s | start from cache, s | first request, ms | request, CPU us | request, median us | resident, MiB |"
-    );
-    println!("|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    let mut report = Report {
+        machine,
+        requests: options.requests,
+        rows: Vec::new(),
+        absent: Vec::new(),
+    };
+    println!("{}", Row::HEAD);
     for name in NAMES {
+        if !root.join("target/samples").join(format!("{name}.wasm")).is_file() {
+            println!("{name} is left out: it could not be built here");
+            report.absent.push(name);
+            continue;
+        }
         for warm_up in [true, false] {
-            if root.join("target/samples").join(format!("{name}.wasm")).is_file() {
-                measure(root, &work, &gateway, name, warm_up, options.requests)?;
-            } else {
-                println!("{name} is left out: it could not be built here");
-            }
+            let row = measure(root, &work, &gateway, name, warm_up, options.requests).with_context(|| format!("the worker `{name}`"))?;
+            println!("{row}");
+            report.rows.push(row);
         }
     }
-    Ok(())
+    if options.trial {
+        return Ok(());
+    }
+    report.write(root)
 }
 
-fn measure(root: &Path, work: &Path, gateway: &Path, name: &str, warm_up: bool, requests: usize) -> Result<()> {
+fn measure(root: &Path, work: &Path, program: &Path, name: &'static str, warm_up: bool, requests: u32) -> Result<Row> {
     let samples = root.join("target/samples");
     let folder = work.join(format!("{name}-{}", if warm_up { "snapshot" } else { "plain" }));
     if folder.exists() {
@@ -100,43 +116,40 @@ fn measure(root: &Path, work: &Path, gateway: &Path, name: &str, warm_up: bool, 
             "limits": { "cpu": "1s" },
         }],
     });
-    fs::write(folder.join("tollgate.yaml"), manifest.to_string())?;
 
-    let first = Running::start(gateway, &folder)?;
-    let (compiled, first_start) = (first.children_cpu()?, first.start);
-    let snapshot = first.snapshot()?;
+    let first = Gateway::start(program, &folder, &manifest, "warn", &[])?;
+    let (compile, first_start, snapshot) = (first.server.children_cpu()?, first.start, snapshot(&first)?);
     drop(first);
-    let running = Running::start(gateway, &folder)?;
-    let mut connection = TcpStream::connect(running.address)?;
+    let running = Gateway::start(program, &folder, &manifest, "warn", &[])?;
+    let mut connection = TcpStream::connect(running.listener(0)?)?;
     connection.set_read_timeout(Some(PATIENCE))?;
     connection.set_nodelay(true)?;
-    let begun = Instant::now();
-    ask(&mut connection)?;
-    let first_request = begun.elapsed();
-    for _ in 0..WARM {
-        ask(&mut connection)?;
-    }
-    let cpu = running.cpu()?;
-    let mut times = Vec::with_capacity(requests);
-    for _ in 0..requests {
+    let mut timed = || -> Result<Duration> {
         let begun = Instant::now();
         ask(&mut connection)?;
-        times.push(begun.elapsed());
+        Ok(begun.elapsed())
+    };
+    let first_request = timed()?;
+    for _ in 0..WARM {
+        timed()?;
     }
-    let cpu = running.cpu()?.saturating_sub(cpu) / u32::try_from(times.len().max(1))?;
+    let cpu = running.server.cpu()?;
+    let mut times = (0..requests).map(|_| timed()).collect::<Result<Vec<_>>>()?;
+    let cpu = running.server.cpu()?.saturating_sub(cpu) / requests.max(1);
     times.sort_unstable();
-    let median = times.get(times.len() / 2).copied().unwrap_or_default();
-    println!(
-        "| {name} | {} | {component} | {snapshot} | {compiled:.1} | {:.2} | {:.2} | {:.1} | {} | {} | {} |",
-        if described.contains("engine: large") { "large" } else { "default" },
-        first_start.as_secs_f64(),
-        running.start.as_secs_f64(),
-        first_request.as_secs_f64() * 1e3,
-        cpu.as_micros(),
-        median.as_micros(),
-        running.resident()?,
-    );
-    Ok(())
+    Ok(Row {
+        name,
+        engine: if described.contains("engine: large") { "large" } else { "default" },
+        component,
+        snapshot,
+        compile,
+        first_start,
+        start: running.start,
+        first_request,
+        cpu,
+        median: times.get(times.len() / 2).copied().unwrap_or_default(),
+        resident: running.server.status()?.resident,
+    })
 }
 
 /// One request on a kept-alive connection; the answer is read whole.
@@ -155,95 +168,12 @@ fn ask(connection: &mut TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// A gateway that serves one worker. It ends when this is dropped.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    admin: SocketAddr,
-    /// Until its ready line.
-    start: Duration,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
-    fn start(gateway: &Path, folder: &Path) -> Result<Self> {
-        let begun = Instant::now();
-        let mut child = Command::new(gateway)
-            .args(["serve", "--config"])
-            .arg(folder.join("tollgate.yaml"))
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.join("tollgate.log"))?)
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
-        let start = begun.elapsed();
-        let ready: Value =
-            serde_json::from_str(&line).with_context(|| format!("no ready line; see {}", folder.join("tollgate.log").display()))?;
-        let address = |pointer: &str| -> Result<SocketAddr> {
-            let text = ready.pointer(pointer).and_then(Value::as_str);
-            Ok(text.context("the ready line names no address")?.parse()?)
-        };
-        Ok(Self {
-            address: address("/result/listeners/0/address")?,
-            admin: address("/result/admin")?,
-            start,
-            child,
-        })
-    }
-
-    fn proc(&self) -> PathBuf {
-        Path::new("/proc").join(self.child.id().to_string())
-    }
-
-    /// CPU time of all its threads that live.
-    fn cpu(&self) -> Result<Duration> {
-        let mut sum = 0;
-        for task in fs::read_dir(self.proc().join("task"))? {
-            let spent = fs::read_to_string(task?.path().join("schedstat"))?;
-            sum += spent.split(' ').next().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(Duration::from_nanos(sum))
-    }
-
-    /// Seconds of CPU of the children that have ended: the compilers.
-    fn children_cpu(&self) -> Result<f64> {
-        let text = fs::read_to_string(self.proc().join("stat"))?;
-        // After the name, which may hold spaces: the 14th and 15th fields from the state on (proc_pid_stat(5): cutime, cstime).
-        let (_, rest) = text.rsplit_once(')').context("no stat")?;
-        let spent = rest
-            .split_whitespace()
-            .skip(13)
-            .take(2)
-            .filter_map(|field| field.parse::<f64>().ok());
-        Ok(spent.sum::<f64>() / TICKS)
-    }
-
-    /// Resident memory in MiB.
-    fn resident(&self) -> Result<u64> {
-        let text = fs::read_to_string(self.proc().join("status"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024)
-    }
-
-    /// `taken`, or why not.
-    fn snapshot(&self) -> Result<String> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        stream.write_all(b"GET /status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no status")?;
-        let status: Value = serde_json::from_str(body).with_context(|| format!("no status but {body}"))?;
-        let found = status
-            .pointer("/deployments/0/snapshot")
-            .or_else(|| status.pointer("/result/deployments/0/snapshot"));
-        Ok(found.and_then(Value::as_str).unwrap_or("unknown").to_owned())
-    }
+/// `taken`, or why not.
+fn snapshot(gateway: &Gateway) -> Result<String> {
+    let body = gateway.admin("/status")?;
+    let status: Value = serde_json::from_str(&body).with_context(|| format!("no status but {body}"))?;
+    let found = status
+        .pointer("/deployments/0/snapshot")
+        .or_else(|| status.pointer("/result/deployments/0/snapshot"));
+    Ok(found.and_then(Value::as_str).unwrap_or("unknown").to_owned())
 }

@@ -8,6 +8,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Memory may move by so much: some fifty instances of up to 16 MiB come and go, and caches breathe. A leak of ten bytes a call shows within the hour.
 const MEMORY_SLACK: u64 = 32 << 20;
+/// The heap has no instances in it: only what caches and connections breathe.
+const HEAP_SLACK: u64 = 16 << 20;
 /// Threads of the blocking pool come and go.
 const THREADS_SLACK: u64 = 4;
 /// Connections of a crowd come and go: a twentieth of them, or so many.
@@ -43,8 +45,9 @@ impl Report {
         if bad > 0 || good == 0 {
             failures.push(format!("{bad} honest requests failed, {good} did not"));
         }
-        let grown: [(&str, Figure, u64); 4] = [
+        let grown: [(&str, Figure, u64); 5] = [
             ("resident memory", |sample| sample.resident, MEMORY_SLACK),
+            ("the heap", |sample| sample.memory.heap, HEAP_SLACK),
             ("threads", |sample| sample.threads, THREADS_SLACK),
             ("open files", |sample| sample.files, SLACK),
             ("tasks", |sample| sample.tasks, SLACK),
@@ -94,7 +97,7 @@ impl Report {
             "minutes": self.minutes, "holds": failures.is_empty(), "failures": failures,
             "honest": { "ok": good, "failed": bad, "p50_ms_at_most": p50, "p99_ms_at_most": p99, "max_ms_at_most": most },
             "calls": self.calls, "answers": self.counted.answers, "limits": self.limits,
-            "resident_bytes": thirds(|sample| sample.resident), "threads": thirds(|sample| sample.threads),
+            "resident_bytes": thirds(|sample| sample.resident), "heap_bytes": thirds(|sample| sample.memory.heap), "pool_bytes": thirds(|sample| sample.memory.pool), "threads": thirds(|sample| sample.threads),
             "files": thirds(|sample| sample.files), "tasks": thirds(|sample| sample.tasks),
             "idle": self.idle.json(), "quiet": self.quiet.json(),
         })
@@ -134,21 +137,25 @@ impl Report {
         writeln!(
             text,
             "\n- {} calls of workers. Honest requests: {good} answered, {bad} failed; half within {p50} ms, 99 of 100 within {p99} ms, all within {most} ms (upper bounds of \
-             buckets).\n- Warm-up: {} s, not among the samples.\n- Before: {}.\n- After: {}.\n",
+             buckets).\n- Warm-up: {} s, not among the samples.\n\n| | before the attack | after it |\n|---|---:|---:|",
             self.calls,
-            self.warm.as_secs(),
-            self.idle,
-            self.quiet
+            self.warm.as_secs()
         )?;
+        for ((what, before), (_, after)) in self.idle.figures().into_iter().zip(self.quiet.figures()) {
+            writeln!(text, "| {what} | {before} | {after} |")?;
+        }
+        text.push('\n');
         text.push_str(
-            "| second | resident MiB | threads | files | instances | tasks | connections |\n|---:|---:|---:|---:|---:|---:|---:|\n",
+            "| second | resident MiB | pool MiB | heap MiB | threads | files | instances | tasks | connections |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
         for (at, sample) in self.samples.iter().step_by(self.samples.len().div_ceil(ROWS).max(1)) {
             writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 at.as_secs(),
                 sample.resident >> 20,
+                sample.memory.pool >> 20,
+                sample.memory.heap >> 20,
                 sample.threads,
                 sample.files,
                 sample.instances,

@@ -1,18 +1,14 @@
 //! What the gateway uses, as the kernel and its own metrics say.
 
-use anyhow::{Context, Result};
+use super::memory::Memory;
+use crate::gateway::Gateway;
+use anyhow::Result;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-};
+use std::{collections::BTreeMap, fmt, fs};
 
 /// Looks at one gateway.
-pub(super) struct Watch {
-    process: u32,
-    admin: SocketAddr,
+pub(super) struct Watch<'a> {
+    gateway: &'a Gateway,
 }
 
 /// One look.
@@ -20,6 +16,8 @@ pub(super) struct Watch {
 pub(super) struct Sample {
     /// Resident memory, in bytes.
     pub(super) resident: u64,
+    /// What it is made of.
+    pub(super) memory: Memory,
     /// Threads.
     pub(super) threads: u64,
     /// Open files and sockets.
@@ -40,24 +38,21 @@ pub(super) struct Sample {
     pub(super) connections: u64,
 }
 
-impl Watch {
-    pub(super) fn new(process: u32, admin: SocketAddr) -> Self {
-        Self { process, admin }
+impl<'a> Watch<'a> {
+    pub(super) fn new(gateway: &'a Gateway) -> Self {
+        Self { gateway }
     }
 
     pub(super) fn look(&self) -> Result<Sample> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process))?;
-        let number = |name: &str| -> Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.trim_matches([':', ' ', '\t', 'k', 'B']).parse().ok());
-            number.with_context(|| format!("no {name} in the kernel's status"))
-        };
+        let status = self.gateway.server.status()?;
         let metrics = self.metrics()?;
         let sum = |name: &str| sum(&metrics, name);
         Ok(Sample {
-            resident: number("VmRSS")? << 10,
-            threads: number("Threads")?,
-            files: fs::read_dir(format!("/proc/{}/fd", self.process))?.count() as u64,
+            resident: status.resident,
+            // Takes the kernel a few milliseconds, in which the gateway gets no new memory.
+            memory: Memory::read(&fs::read_to_string(self.gateway.server.proc().join("smaps"))?)?,
+            threads: status.threads,
+            files: fs::read_dir(self.gateway.server.proc().join("fd"))?.count() as u64,
             instances: sum("tollgate_pool_instances"),
             held: sum("tollgate_tenant_instances"),
             waiting: sum("tollgate_tenant_waiting"),
@@ -83,12 +78,7 @@ impl Watch {
     }
 
     fn metrics(&self) -> Result<String> {
-        // The connection is closed after it: the answer is all there is to read.
-        let mut stream = TcpStream::connect(self.admin)?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        Ok(text)
+        self.gateway.admin("/metrics")
     }
 }
 
@@ -115,9 +105,30 @@ impl Sample {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "resident_bytes": self.resident, "threads": self.threads, "files": self.files, "instances": self.instances, "held": self.held,
+            "resident_bytes": self.resident, "memory": self.memory.json(), "threads": self.threads, "files": self.files, "instances": self.instances, "held": self.held,
             "waiting": self.waiting, "tasks": self.tasks, "slow_calls": self.slow, "requests": self.requests, "connections": self.connections,
         })
+    }
+}
+
+impl Sample {
+    /// Everything, for people.
+    pub(super) fn figures(&self) -> [(&'static str, u64); 13] {
+        [
+            ("resident, MiB", self.resident >> 20),
+            ("of it the pool (warm slots), MiB", self.memory.pool >> 20),
+            ("of it the heap, MiB", self.memory.heap >> 20),
+            ("of it the program and files, MiB", self.memory.files >> 20),
+            ("threads", self.threads),
+            ("open files", self.files),
+            ("tasks", self.tasks),
+            ("instances", self.instances),
+            ("places that tenants hold", self.held),
+            ("callers that wait", self.waiting),
+            ("calls in the slow lane", self.slow),
+            ("requests", self.requests),
+            ("connections", self.connections),
+        ]
     }
 }
 
@@ -125,8 +136,9 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} MiB, {} threads, {} files, {} instances, {} tasks, {} connections",
+            "{} MiB ({}), {} threads, {} files, {} instances, {} tasks, {} connections",
             self.resident >> 20,
+            self.memory,
             self.threads,
             self.files,
             self.instances,

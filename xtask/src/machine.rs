@@ -3,7 +3,13 @@
 use crate::process;
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::{fs, path::Path, process::Command, thread};
+use std::{
+    fmt::{self, Write},
+    fs,
+    path::Path,
+    process::Command,
+    thread,
+};
 
 /// CPU, cores, kernel, load, compiler and commit.
 ///
@@ -29,6 +35,34 @@ pub(crate) fn describe(root: &Path) -> Result<Value> {
         "commit": git(&["rev-parse", "--short=12", "HEAD"]),
         "uncommitted": !git(&["status", "--porcelain", "--untracked-files=no"]).is_empty(),
     }))
+}
+
+/// The same as lines of a list.
+///
+/// # Errors
+/// Never: a text takes everything.
+pub(crate) fn markdown(machine: &Value, out: &mut String) -> fmt::Result {
+    let of = |name: &str| match machine.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        other => other.unwrap_or(&Value::Null).to_string(),
+    };
+    writeln!(
+        out,
+        "- Machine: {}, {} cores, {}, Linux {}; load average before: {}",
+        of("cpu"),
+        of("cores"),
+        of("memory"),
+        of("kernel"),
+        of("load")
+    )?;
+    let uncommitted = machine.get("uncommitted") == Some(&Value::Bool(true));
+    writeln!(
+        out,
+        "- Commit {}{}; {}",
+        of("commit"),
+        if uncommitted { " with uncommitted changes" } else { "" },
+        of("rustc")
+    )
 }
 
 /// `wrk -v` prints its version, then its usage, and fails.
