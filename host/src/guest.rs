@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Instant};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_io::IoView;
 
 /// Streams, fields, bodies and buckets that one call may hold in the host: a few more than it may have handles, for what it has handed back and
 /// is still at work.
@@ -84,6 +85,12 @@ impl WasiView for Guest {
     }
 }
 
+impl IoView for Guest {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
 impl WasiHttpView for Guest {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
@@ -96,13 +103,31 @@ impl WasiHttpView for Guest {
 
 /// Gives every import that workers may ask for. `wasi:sockets` is not among them: a component that asks for it does not load.
 pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_io::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    link_proxy(linker)?;
     link_cli(linker)?;
     keyvalue::link(linker)?;
     settings::link(linker)?;
     secrets::link(linker)?;
     session::link(linker)?;
     greentic::link(linker)
+}
+
+/// Clocks, chance and the standard streams of `wasi:http/proxy`.
+fn link_proxy(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::{
+        cli::{WasiCli, WasiCliView},
+        clocks::{WasiClocks, WasiClocksView},
+        p2::bindings::{cli, clocks, random},
+        random::WasiRandom,
+    };
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(linker, Guest::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(linker, Guest::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(linker, |guest| guest.ctx().ctx.random())?;
+    cli::stdin::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(linker, Guest::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(linker, Guest::cli)
 }
 
 /// What the standard libraries of Rust, C and Go import whether they use it or not: an empty environment, no files, other randomness.

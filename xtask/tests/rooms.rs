@@ -57,7 +57,10 @@ const OWNED: &[(&[&str], &[&str])] = &[
         // The benches have a peer that answers natively.
         &["tollgate", "tollgate-benches"],
     ),
-    (&["wasmtime", "wasmtime-*", "wasmparser", "cranelift-*"], &["tollgate-host"]),
+    (
+        &["wasmtime", "wasmtime-*", "wasmparser", "wasm-encoder", "cranelift-*"],
+        &["tollgate-host"],
+    ),
     (&["sled", "redb", "redis"], &["tollgate-store"]),
     (
         &["oci-*", "object_store", "aws-sdk-*", "azure_*", "google-cloud-*"],
