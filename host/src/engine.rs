@@ -8,6 +8,7 @@ use crate::{
     Activations, Compiler, Components, Job, LoadError, Loaded, Refusal, ResidenceLimits, Revision, RevisionSpec, WarmUp,
     admission::pool::TenantUse,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
+    kept::Shelf,
     lane::Lane,
     quota::Rates,
     residence::{Maker, Residence, Unit},
@@ -104,7 +105,7 @@ pub(crate) struct Inner {
     machines: Mutex<BTreeMap<Profile, Arc<Machine>>>,
     config: HostConfig,
     lane: Lane,
-    store: Arc<dyn SessionStore>,
+    shelf: Arc<Shelf>,
     rates: Rates,
     cache: Option<Cache>,
     residence: Arc<Residence<Inner>>,
@@ -124,7 +125,7 @@ impl Host {
             machines: Mutex::new(BTreeMap::from([(Profile::Default, machine)])),
             config,
             lane,
-            store,
+            shelf: Shelf::new(store),
             rates: Rates::default(),
             cache,
             residence,
@@ -163,14 +164,14 @@ impl Host {
         let rate = self
             .0
             .rates
-            .bound(&*self.0.store, &spec.tenant, &spec.deployment, &spec.limits.store);
+            .bound(&*self.0.shelf.store, &spec.tenant, &spec.deployment, &spec.limits.store);
         Ok(Revision::new(
             spec,
             unit,
             snapshot,
             &machine.places,
             self.0.lane.clone(),
-            Arc::clone(&self.0.store),
+            Arc::clone(&self.0.shelf),
             rate,
         ))
     }
@@ -216,6 +217,11 @@ impl Host {
     /// Component instances in use; falls when one is back in the pool.
     pub fn instances_in_use(&self) -> u64 {
         self.pool().instances
+    }
+
+    /// Operations that workers asked of the session store and that it did not do: the disk, or the database on it.
+    pub fn store_failures(&self) -> u64 {
+        self.0.shelf.failures.all()
     }
 
     /// What bringing workers into memory has counted.

@@ -10,6 +10,7 @@ use crate::{
     call::{self, Failed},
     engine::Inner,
     guest::Guest,
+    kept::Shelf,
     lane::Lane,
     limit::{Hits, Limit},
     quota::Rate,
@@ -28,7 +29,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
-use tollgate_store::{SessionStore, Usage};
+use tollgate_store::Usage;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// What a revision is made of.
@@ -138,7 +139,7 @@ pub struct Revision {
     /// Who may wait until it is in memory: as many as may run or wait for a place.
     cold: Semaphore,
     snapshot: Result<(), Refusal>,
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) shelf: Arc<Shelf>,
     /// How often all calls of the deployment may ask the store.
     pub(crate) rate: Arc<Rate>,
     pub(crate) counters: Counters,
@@ -163,7 +164,7 @@ impl Revision {
         snapshot: Result<(), Refusal>,
         pool: &Pool,
         lane: Lane,
-        store: Arc<dyn SessionStore>,
+        shelf: Arc<Shelf>,
         rate: Arc<Rate>,
     ) -> Arc<Self> {
         let config = settings::resolved(&spec);
@@ -187,7 +188,7 @@ impl Revision {
                     .min(Semaphore::MAX_PERMITS),
             ),
             snapshot,
-            store,
+            shelf,
             rate,
             counters: Counters::default(),
             lane,
@@ -214,7 +215,7 @@ impl Revision {
 
     /// What its deployment keeps in the store, over all its revisions; nothing before it is counted, with the first write after a start.
     pub fn usage(&self) -> Option<Usage> {
-        self.store.usage(&self.tenant, &self.deployment)
+        self.shelf.store.usage(&self.tenant, &self.deployment)
     }
 
     /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees. The conversation that it belongs

@@ -5,13 +5,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tollgate_config::{
-    ByteSize,
+    ByteSize, DeploymentId,
     manifest::{BreakerLimits, Limits, StoreLimits},
 };
 use tollgate_host::{BodyError, BreakerState, CallError, Host, HostConfig, Limit, RequestBody, RevisionSpec};
-use tollgate_store::{MemoryStore, SessionStore, SledStore};
+use tollgate_store::{Expect, Key, MemoryStore, SessionStore, SledStore, StoreError};
 
 fn over(store: Arc<dyn SessionStore>) -> Host {
     let config = HostConfig {
@@ -170,6 +173,29 @@ async fn what_a_deployment_keeps_is_bounded_in_every_store() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_tenant_that_fills_the_memory_that_all_share_leaves_room_to_the_others() {
+    let store = Arc::new(MemoryStore::default());
+    let host = over(store.clone());
+    let acme = host.load(spec("hostile", "acme", limits())).unwrap();
+    let beta = host.load(spec("hostile", "beta", limits())).unwrap();
+    let (tenant, value) = (spec("hello", "acme", limits()).tenant, Bytes::from(vec![b'x'; 64 << 10]));
+    let other = DeploymentId::new("other").unwrap();
+    for n in 0.. {
+        let key = Key::worker(&tenant, &other, "r1", "default", &n.to_string());
+        let written = store.put(&key, value.clone(), Expect::Any, None, SystemTime::now()).await;
+        if let Err(error) = written {
+            assert!(matches!(error, StoreError::Share { .. }), "{error}");
+            break;
+        }
+    }
+    let said = text(&acme, get("/fill?keys=9&bytes=60000")).await.1;
+    assert!(said.contains("then") && said.contains("store.kind: sled"), "{said}");
+    assert_eq!(text(&beta, get("/fill?keys=9&bytes=60000")).await.1, "9 keys");
+    let hits = |limit| (acme.counters().limits.of(limit), beta.counters().limits.of(limit));
+    assert_eq!((hits(Limit::StoreShare), host.store_failures()), ((1, 0), 0));
 }
 
 #[tokio::test]
