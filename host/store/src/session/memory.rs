@@ -3,7 +3,7 @@
 use super::{
     Expect, Page, Quota, SWEEP_MAX, SessionStore, StoreError, Swept, Usage, Version, Versioned, check_size,
     list::{Pager, start},
-    quota::Quotas,
+    quota::{Piece, Quotas, Refused},
     record::{Record, sum},
 };
 use crate::{
@@ -80,15 +80,20 @@ impl State {
     }
 
     /// Takes the room that a write needs.
-    fn reserve(&self, quotas: &Quotas, key: &[u8], new: usize) -> Result<(), StoreError> {
+    fn reserve(&self, quotas: &Quotas, key: &[u8], new: usize) -> Result<(), Refused> {
         let old = self.entries.get(key).map(|old| old.value.len());
-        quotas.take(key, old, new, |deployment| {
+        quotas.take(key, old, new)
+    }
+
+    /// All rows of a deployment, at once: they are in memory, and few when a quota is set before anything is written.
+    fn census(&self, quotas: &Quotas, key: &[u8]) -> Result<bool, StoreError> {
+        quotas.census(key, |deployment, _| {
             let rows = self.entries.range::<[u8], _>((Bound::Included(deployment), Bound::Unbounded));
-            let mut usage = Usage::default();
+            let mut piece = Piece::default();
             for (key, entry) in rows.take_while(|(key, _)| key.starts_with(deployment)) {
-                usage.add(key.len(), entry.value.len());
+                piece.usage.add(key.len(), entry.value.len());
             }
-            Ok(usage)
+            Ok(piece)
         })
     }
 
@@ -100,8 +105,9 @@ impl State {
                 held: self.held(tenant(key)) as u64,
             });
         }
+        self.census(quotas, key)?;
         match self.reserve(quotas, key, value.len()) {
-            Err(StoreError::Full { .. }) if self.sweep(quotas, now, SWEEP_MAX).removed > 0 => self.reserve(quotas, key, value.len())?,
+            Err(Refused::Full { .. }) if self.sweep(quotas, now, SWEEP_MAX).removed > 0 => self.reserve(quotas, key, value.len())?,
             reserved => reserved?,
         }
         self.take(key);
