@@ -56,6 +56,8 @@ pub(crate) struct Residence<M: Maker> {
     /// Milliseconds since it began, as of the last activation or sweep. A call takes its time from here: reading a clock for each would cost more
     /// than it tells.
     clock: AtomicU64,
+    /// Where that clock stood at the last sweep.
+    swept: AtomicU64,
     units: Mutex<HashMap<blake3::Hash, Weak<Unit<M>>>>,
     /// Reads at once: each verifies and copies megabytes, which more threads than cores do no sooner.
     reads: Semaphore,
@@ -71,6 +73,7 @@ impl<M: Maker> Residence<M> {
             limits,
             began: Instant::now(),
             clock: AtomicU64::new(0),
+            swept: AtomicU64::new(0),
             units: Mutex::default(),
             reads: Semaphore::new(cores),
             compilations: Semaphore::new(cores),
@@ -90,12 +93,14 @@ impl<M: Maker> Residence<M> {
         unit
     }
 
-    /// What leaves because nobody called it for too long.
+    /// What leaves because nobody called it for too long, and not since the last sweep either: that is how finely a call's time is known.
     pub(crate) fn sweep(&self, now: Instant) {
         let now = self.advance(now);
+        let before = self.swept.swap(now, Ordering::Relaxed);
         let idle = u64::try_from(self.limits.idle.as_millis()).unwrap_or(u64::MAX);
         for unit in self.units() {
-            if now.saturating_sub(unit.used()) >= idle {
+            let used = unit.used();
+            if used < before && now.saturating_sub(used) >= idle {
                 self.leave(&unit, Leave::Idle);
             }
         }

@@ -70,12 +70,13 @@ struct House {
 impl House {
     /// With room for `units` of them.
     fn new(units: u64) -> Self {
+        Self::with(units, Duration::from_secs(60))
+    }
+
+    fn with(units: u64, idle: Duration) -> Self {
         Self {
             workshop: Arc::default(),
-            residence: Residence::new(ResidenceLimits {
-                bytes: units * 10,
-                idle: Duration::from_secs(60),
-            }),
+            residence: Residence::new(ResidenceLimits { bytes: units * 10, idle }),
         }
     }
 
@@ -141,6 +142,25 @@ async fn one_that_nobody_calls_leaves_and_one_that_is_called_stays() {
     }
     assert_eq!([a.is_here(), b.is_here()], [true, false]);
     assert_eq!(house.residence.counters.left_idle.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_called_between_two_sweeps_is_not_idle_however_short_that_may_be() {
+    let house = House::with(9, Duration::from_millis(1));
+    let [a, b] = ["a", "b"].map(|component| house.loaded(component));
+    for _ in 0..3 {
+        advance(Duration::from_millis(900)).await;
+        assert!(a.here().is_some());
+        advance(Duration::from_millis(100)).await;
+        house.residence.sweep(Instant::now());
+        assert!(a.is_here());
+    }
+    assert!(!b.is_here());
+    for _ in 0..2 {
+        advance(Duration::from_secs(1)).await;
+        house.residence.sweep(Instant::now());
+    }
+    assert!(!a.is_here(), "nobody called it between the two");
 }
 
 #[tokio::test(start_paused = true)]
