@@ -6,7 +6,7 @@ use crate::{
         Gate, Place,
         pool::{self, Pool, Share},
     },
-    breaker::{Breaker, BreakerState},
+    breaker::{Breaker, BreakerState, Pass},
     call::{self, Failed},
     engine::Inner,
     guest::Guest,
@@ -227,11 +227,12 @@ impl Revision {
     pub async fn call(self: &Arc<Self>, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
         let pass = self.breaker.as_ref().map(|breaker| breaker.enter(Instant::now())).transpose();
         let pass = pass.map_err(|rest| self.counted(CallError::Resting(rest)))?;
+        let waits = pass.as_ref().and_then(Pass::waits);
         let answer = async {
             // Before it takes a place: a worker that has to be compiled must not hold places that others need.
             let prepared = self.prepared().await?;
             let places = self.admit().await?;
-            call::run(self, prepared, request, places).await
+            call::run(self, prepared, request, places, waits).await
         };
         let answer: Result<_, Failed> = answer.await;
         if let Some(pass) = pass {

@@ -290,6 +290,50 @@ async fn what_a_caller_holds_up_is_no_failure_of_its_worker() {
     .await;
 }
 
+#[tokio::test]
+async fn a_probe_that_waits_for_its_caller_keeps_nobody_else_out() {
+    let limits = Limits {
+        wall: Duration::from_secs(3600),
+        first_byte: Duration::from_secs(3600),
+        breaker: Some(BreakerLimits {
+            failures: 1,
+            window: Duration::from_secs(3600),
+            open: Duration::ZERO,
+        }),
+        ..limits()
+    };
+    let host = over(Arc::new(MemoryStore::default()));
+    let revision = host.load(spec("hostile", "acme", limits)).unwrap();
+    drop(revision.call(get("/trap")).await);
+    assert_eq!(revision.breaker(), Some((BreakerState::HalfOpen, 1)));
+    let slow = http::Request::post("https://gate.example/read").body(never_ending()).unwrap();
+    let probe = tokio::spawn({
+        let revision = Arc::clone(&revision);
+        async move { revision.call(slow).await.map(|answer| answer.status()) }
+    });
+    let calls = || revision.counters().calls.load(std::sync::atomic::Ordering::Relaxed);
+    until("begun", || calls() == 2).await;
+    let read = || http::Request::post("https://gate.example/read").body(body(b"some")).unwrap();
+    // The worker has begun; it comes to its caller's silence by itself.
+    let answered = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match revision.call(read()).await {
+                Err(CallError::Resting(_)) => tokio::task::yield_now().await,
+                answer => break answer.map(|answer| answer.status().as_u16()),
+            }
+        }
+    });
+    assert_eq!(answered.await, Ok(Ok(200)));
+    assert_eq!(revision.breaker(), Some((BreakerState::Closed, 1)));
+    probe.abort();
+    assert!(probe.await.is_err(), "it waits still");
+    assert_eq!(
+        revision.breaker(),
+        Some((BreakerState::Closed, 1)),
+        "and says nothing of the worker"
+    );
+}
+
 /// The same worker with so many core instances more, each of an empty module.
 fn crowded(component: &[u8], instances: u8) -> Bytes {
     const MODULE: &[u8] = b"\0asm\x01\0\0\0";
