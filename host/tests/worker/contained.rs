@@ -33,6 +33,7 @@ async fn each_limit_that_ends_a_call_is_counted_by_its_name() {
         ("/headers", Limit::Fields),
         ("/fields", Limit::Fields),
         ("/handles", Limit::Handles),
+        ("/alarms", Limit::Resources),
         ("/entropy", Limit::Random),
         ("/hostcall", Limit::Hostcall),
     ] {
