@@ -18,7 +18,7 @@ use machine::Machine;
 pub use profile::Profile;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread,
     time::{Duration, SystemTime},
 };
@@ -234,7 +234,7 @@ impl Host {
         self.0.residence.loaded()
     }
 
-    /// Lets go of workers that nobody has called for too long.
+    /// Lets go of workers that nobody has called for too long. Looks at files: call it from a blocking thread.
     pub fn sweep(&self, now: Instant) {
         self.0.residence.sweep(now);
     }
@@ -282,15 +282,32 @@ impl Maker for Inner {
         let Some(cache) = self.cache.as_ref().filter(|_| compiled.lasts()) else {
             return Ok(prepared);
         };
-        match cache.store(cache.name(job.digest()), &compiled, SystemTime::now()) {
-            Ok(()) => prepared.kept = true,
+        let name = cache.name(job.digest());
+        match cache.store(name, &compiled) {
+            Ok(()) => {
+                let now = SystemTime::now();
+                let in_memory = self.residence.in_cache().into_iter().map(|name| cache.name(name));
+                if cache.make_room(now, in_memory.chain([name])) {
+                    self.residence.note();
+                }
+                // It may itself be more than there is room for.
+                prepared.kept = cache.note(name, now).into();
+            }
             Err(error) => tracing::warn!(target: "cache", %error, "a compiled worker is not kept on disk, and stays in memory"),
         }
         Ok(prepared)
     }
 
     fn weight(prepared: &Prepared) -> (u64, bool) {
-        (prepared.bytes, prepared.kept)
+        (prepared.bytes, prepared.kept.load(Ordering::Relaxed))
+    }
+
+    fn keeps(&self, name: blake3::Hash, prepared: &Prepared) -> bool {
+        let noted = self
+            .cache
+            .as_ref()
+            .is_some_and(|cache| cache.note(cache.name(name), SystemTime::now()));
+        prepared.kept.fetch_and(noted, Ordering::Relaxed) && noted
     }
 }
 

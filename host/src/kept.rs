@@ -106,10 +106,10 @@ fn told(revision: &Revision, error: StoreError) -> StoreError {
     if let Some(limit) = Limit::of_store(&error) {
         revision.counters.limits.add(limit);
     }
-    if let StoreError::Unavailable(reason) = &error {
-        if let Some(failures) = revision.shelf.failures.add(Instant::now()) {
-            tracing::error!(target: "store", reason, failures, "the session store does not answer");
-        }
+    if let StoreError::Unavailable(reason) = &error
+        && let Some(failures) = revision.shelf.failures.add(Instant::now())
+    {
+        tracing::error!(target: "store", reason, failures, "the session store does not answer");
     }
     error
 }

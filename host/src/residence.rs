@@ -23,6 +23,9 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tollgate_config::manifest::{CACHE_IDLE, CACHE_LOADED};
 
+/// Between two notes, on the disk, that what is in memory is in use: after a restart the cache must not take it for forgotten. It counts in days.
+const NOTE_EVERY: Duration = Duration::from_secs(3600);
+
 /// How much stays in memory, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResidenceLimits {
@@ -58,6 +61,8 @@ pub(crate) struct Residence<M: Maker> {
     clock: AtomicU64,
     /// Where that clock stood at the last sweep.
     swept: AtomicU64,
+    /// And when use was last noted.
+    noted: AtomicU64,
     units: Mutex<HashMap<blake3::Hash, Weak<Unit<M>>>>,
     /// Reads at once: each verifies and copies megabytes, which more threads than cores do no sooner.
     reads: Semaphore,
@@ -74,6 +79,7 @@ impl<M: Maker> Residence<M> {
             began: Instant::now(),
             clock: AtomicU64::new(0),
             swept: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
             units: Mutex::default(),
             reads: Semaphore::new(cores),
             compilations: Semaphore::new(cores),
@@ -103,6 +109,23 @@ impl<M: Maker> Residence<M> {
             if used < before && now.saturating_sub(used) >= idle {
                 self.leave(&unit, Leave::Idle);
             }
+        }
+        let noted = self.noted.load(Ordering::Relaxed);
+        if Duration::from_millis(now.saturating_sub(noted)) >= NOTE_EVERY {
+            self.noted.store(now, Ordering::Relaxed);
+            self.note();
+        }
+    }
+
+    /// Names of what is in memory, those that the cache has.
+    pub(crate) fn in_cache(&self) -> Vec<blake3::Hash> {
+        self.units().iter().filter_map(|unit| unit.in_cache()).collect()
+    }
+
+    /// Notes in the cache that what is in memory is in use, and finds out what has gone from there: that stays in memory.
+    pub(crate) fn note(&self) {
+        for unit in self.units() {
+            unit.note();
         }
     }
 

@@ -23,7 +23,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -67,8 +67,8 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Result<(), Refusal>,
     /// Its bytes, as large as it is in the cache.
     pub(crate) bytes: u64,
-    /// Whether the cache has it.
-    pub(crate) kept: bool,
+    /// Whether the cache has it, as far as is known: another gateway may empty it too.
+    pub(crate) kept: AtomicBool,
 }
 
 /// What a revision has counted since it was loaded. Read by `/metrics`.
