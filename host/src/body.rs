@@ -88,7 +88,7 @@ impl Body for Incoming {
         use wasmtime_wasi_http::Error;
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         let caller = &self.shared.caller;
-        caller.owes.store(polled.is_pending(), Relaxed);
+        caller.owes(polled.is_pending());
         if let Poll::Ready(Some(Err(_))) = &polled {
             caller.broke.store(true, Relaxed);
         }
@@ -117,7 +117,7 @@ impl Body for Incoming {
 /// A worker that wants no more of it waits for nothing.
 impl Drop for Incoming {
     fn drop(&mut self) {
-        self.shared.caller.owes.store(false, Relaxed);
+        self.shared.caller.owes(false);
     }
 }
 

@@ -1,12 +1,13 @@
 //! A breaker for a revision that fails again and again: for a while its callers are told so at once, and nothing is instantiated.
 //!
 //! Closed: calls run, failures are counted. So many within a window open it: callers are refused until a time has passed. Then one call is let
-//! through, the probe; its end closes the breaker or opens it again.
+//! through, the probe; its end closes the breaker or opens it again. A probe that waits for its own caller, who sends its body slowly, tells nothing meanwhile:
+//! the next caller probes too, and the first of them to end decides.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -32,6 +33,8 @@ pub(crate) struct Breaker {
     closed: AtomicBool,
     openings: AtomicU64,
     state: Mutex<State>,
+    /// Probes that were let through: their numbers.
+    probes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -41,14 +44,22 @@ enum State {
     Open {
         until: Instant,
     },
-    Probing,
+    Probing(Probe),
+}
+
+/// A call that tells whether the revision is well again.
+#[derive(Debug, Clone)]
+struct Probe {
+    number: u64,
+    /// Whether it waits for its caller now.
+    waits: Arc<AtomicBool>,
 }
 
 /// A call that was let through. Dropped without [`Pass::end`], it says nothing: the next caller is the probe.
 #[derive(Debug)]
 pub(crate) struct Pass<'a> {
     breaker: &'a Breaker,
-    probe: bool,
+    probe: Option<Probe>,
     since: Instant,
 }
 
@@ -59,6 +70,7 @@ impl Breaker {
             closed: AtomicBool::new(true),
             openings: AtomicU64::new(0),
             state: Mutex::new(State::Closed(VecDeque::new())),
+            probes: AtomicU64::new(0),
         }
     }
 
@@ -73,19 +85,22 @@ impl Breaker {
             since: now,
         };
         if self.closed.load(Relaxed) {
-            return Ok(pass(false));
+            return Ok(pass(None));
         }
         let mut state = self.state();
-        match *state {
-            State::Closed(_) => Ok(pass(false)),
-            State::Open { until } if until <= now => {
-                *state = State::Probing;
-                Ok(pass(true))
-            }
-            State::Open { until } => Err(until.saturating_duration_since(now)),
+        match &*state {
+            State::Closed(_) => return Ok(pass(None)),
+            State::Open { until } if *until > now => return Err(until.saturating_duration_since(now)),
             // The probe ends within the revision's wall time; a moment from now is soon enough to ask again.
-            State::Probing => Err(Duration::ZERO),
+            State::Probing(probe) if !probe.waits.load(Relaxed) => return Err(Duration::ZERO),
+            State::Open { .. } | State::Probing(_) => {}
         }
+        let probe = Probe {
+            number: self.probes.fetch_add(1, Relaxed),
+            waits: Arc::default(),
+        };
+        *state = State::Probing(probe.clone());
+        Ok(pass(Some(probe)))
     }
 
     /// Counts a failure, also of a call whose answer had begun.
@@ -109,7 +124,7 @@ impl Breaker {
         match *self.state() {
             State::Closed(_) => BreakerState::Closed,
             State::Open { until } if until > now => BreakerState::Open,
-            State::Open { .. } | State::Probing => BreakerState::HalfOpen,
+            State::Open { .. } | State::Probing(_) => BreakerState::HalfOpen,
         }
     }
 
@@ -133,16 +148,21 @@ impl Breaker {
 }
 
 impl Pass<'_> {
+    /// Where a probe has to say whether it waits for its caller.
+    pub(crate) fn waits(&self) -> Option<Arc<AtomicBool>> {
+        self.probe.as_ref().map(|probe| Arc::clone(&probe.waits))
+    }
+
     /// The call has ended, at this time; says whether it failed.
     pub(crate) fn end(mut self, failed: bool, now: Instant) {
-        if !self.probe {
+        // Also a probe whose place another one has taken: if all callers were slow, none would ever decide. Once one has, it is as any other call.
+        let probed = self.probe.take().map(|_| self.breaker.state());
+        let Some(mut state) = probed.filter(|state| matches!(**state, State::Probing(_))) else {
             if failed {
                 self.breaker.failed(now);
             }
             return;
-        }
-        self.probe = false;
-        let mut state = self.breaker.state();
+        };
         if failed {
             self.breaker.open(&mut state, now);
         } else {
@@ -154,8 +174,10 @@ impl Pass<'_> {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if self.probe {
-            *self.breaker.state() = State::Open { until: self.since };
+        let Some(gone) = &self.probe else { return };
+        let mut state = self.breaker.state();
+        if matches!(&*state, State::Probing(probe) if probe.number == gone.number) {
+            *state = State::Open { until: self.since };
         }
     }
 }
@@ -222,5 +244,39 @@ mod tests {
         let breaker = opened(begun);
         drop(breaker.enter(at(begun, 7)).unwrap());
         assert!(breaker.enter(at(begun, 7)).is_ok());
+    }
+
+    #[test]
+    fn a_probe_that_waits_for_its_caller_lets_the_next_one_probe() {
+        let begun = Instant::now();
+        let breaker = opened(begun);
+        let second = at(begun, 7);
+        let wait = |pass: &Pass<'_>, waits| pass.waits().unwrap().store(waits, Relaxed);
+        let slow = breaker.enter(second).unwrap();
+        wait(&slow, true);
+        wait(&slow, false);
+        assert!(breaker.enter(second).is_err(), "it goes on");
+        wait(&slow, true);
+        let next = breaker.enter(second).unwrap();
+        assert!(breaker.enter(second).is_err(), "one at a time");
+        drop(slow);
+        assert!(breaker.enter(second).is_err(), "the place is not that of the one that went away");
+        wait(&next, true);
+        let last = breaker.enter(second).unwrap();
+        next.end(true, second);
+        assert_eq!(
+            (breaker.state_at(second), breaker.openings()),
+            (BreakerState::Open, 2),
+            "the first to end decides"
+        );
+        last.end(false, second);
+        assert_eq!(breaker.state_at(second), BreakerState::Open, "and nobody after it");
+        let slow = breaker.enter(at(begun, 12)).unwrap();
+        wait(&slow, true);
+        let next = breaker.enter(at(begun, 12)).unwrap();
+        slow.end(false, at(begun, 13));
+        assert_eq!(breaker.state_at(at(begun, 13)), BreakerState::Closed, "slow callers decide too");
+        next.end(true, at(begun, 13));
+        assert_eq!((breaker.state_at(at(begun, 13)), breaker.openings()), (BreakerState::Closed, 2));
     }
 }

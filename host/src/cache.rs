@@ -13,6 +13,7 @@ use build_id::build_id;
 use bytes::Bytes;
 use disk::{key, own, read, write};
 use std::{
+    collections::HashSet,
     fs::{self, File},
     hash::{Hash, Hasher},
     io,
@@ -36,7 +37,7 @@ const ABANDONED: Duration = Duration::from_secs(3600);
 pub struct CacheConfig {
     /// The folder; made when it is not there.
     pub path: PathBuf,
-    /// Most bytes of all entries; the ones that were not used for the longest time go first.
+    /// Most bytes of all entries; the ones that were not used for the longest time go first. What is in memory is in use.
     pub max_bytes: u64,
     /// An entry that was not used for so long goes.
     pub max_age: Duration,
@@ -90,7 +91,7 @@ pub(crate) struct Cache {
 }
 
 /// An entry's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Name([u8; MAC]);
 
 /// Feeds blake3 with what implements [`Hash`].
@@ -161,9 +162,16 @@ impl Cache {
             return None;
         };
         self.counters.hits.fetch_add(1, Ordering::Relaxed);
-        // Its age is counted from its last use. A disk that cannot note that only forgets it sooner.
-        let _ = File::open(&path).and_then(|file| file.set_modified(now));
+        self.note(name, now);
         Some(compiled)
+    }
+
+    /// Notes that an entry is in use; says whether it is there. Its age is counted from its last use.
+    pub(crate) fn note(&self, name: Name, now: SystemTime) -> bool {
+        let Ok(file) = File::open(self.path(name)) else { return false };
+        // A disk that cannot note that only forgets it sooner.
+        let _ = file.set_modified(now);
+        true
     }
 
     /// Forgets an entry that is not what it should be.
@@ -174,11 +182,11 @@ impl Cache {
         let _ = fs::remove_file(path);
     }
 
-    /// Writes an entry whole or not at all, then makes room.
+    /// Writes an entry whole or not at all. [`Self::make_room`] comes next.
     ///
     /// # Errors
     /// When the disk says no, as a full one does; nothing of the entry is left, and the cache is as before.
-    pub(crate) fn store(&self, name: Name, compiled: &Compiled, now: SystemTime) -> io::Result<()> {
+    pub(crate) fn store(&self, name: Name, compiled: &Compiled) -> io::Result<()> {
         let payload = wire::write(&Ok(compiled.clone()));
         let mac = self.mac(name, &payload);
         let written = write(&self.path(name), &[MAGIC.as_slice(), mac.as_bytes(), &payload]);
@@ -188,16 +196,21 @@ impl Cache {
             &self.counters.not_stored
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        written?;
-        // The entry is there. Room that could not be made now is made by the next one.
-        if let Err(error) = self.evict(now) {
-            tracing::warn!(target: "cache", %error, "old compiled workers cannot be removed");
-        }
-        Ok(())
+        written
     }
 
-    /// Removes what is too old, then what is too much.
-    fn evict(&self, now: SystemTime) -> io::Result<()> {
+    /// Removes what is too old, then what is too much: of that what is not in memory, then what is. Room that cannot be made now is made the next time.
+    /// Says whether something was removed.
+    pub(crate) fn make_room(&self, now: SystemTime, in_memory: impl IntoIterator<Item = Name>) -> bool {
+        let before = self.counters.evicted.load(Ordering::Relaxed);
+        let in_memory = in_memory.into_iter().map(|name| self.path(name)).collect();
+        if let Err(error) = self.evict(now, &in_memory) {
+            tracing::warn!(target: "cache", %error, "old compiled workers cannot be removed");
+        }
+        self.counters.evicted.load(Ordering::Relaxed) > before
+    }
+
+    fn evict(&self, now: SystemTime, in_memory: &HashSet<PathBuf>) -> io::Result<()> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.entries)? {
             let entry = entry?;
@@ -205,16 +218,17 @@ impl Cache {
             let Ok(metadata) = entry.metadata() else { continue };
             let used = metadata.modified()?;
             let age = now.duration_since(used).unwrap_or_default();
-            let partial = entry.path().extension().is_some();
-            if age > if partial { ABANDONED } else { self.max_age } {
-                self.remove(&entry.path());
+            let path = entry.path();
+            let (partial, is_used) = (path.extension().is_some(), in_memory.contains(&path));
+            if age > if partial { ABANDONED } else { self.max_age } && !is_used {
+                self.remove(&path);
             } else if !partial {
-                found.push((used, metadata.len(), entry.path()));
+                found.push((is_used, used, metadata.len(), path));
             }
         }
         found.sort();
-        let mut total: u64 = found.iter().map(|(_, size, _)| size).sum();
-        for (_, size, path) in found {
+        let mut total: u64 = found.iter().map(|(_, _, size, _)| size).sum();
+        for (_, _, size, path) in found {
             if total <= self.max_bytes {
                 break;
             }

@@ -62,7 +62,9 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
     /// The worker asks for more of its body, and it does not come.
-    pub(crate) owes: AtomicBool,
+    owes: AtomicBool,
+    /// The same, where a breaker has to know it.
+    waits: Option<Arc<AtomicBool>>,
     /// Its body broke off.
     pub(crate) broke: AtomicBool,
     /// The answer goes on, and it takes nothing.
@@ -70,6 +72,14 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Notes whether the worker waits for more of the body.
+    pub(crate) fn owes(&self, owes: bool) {
+        self.owes.store(owes, Relaxed);
+        if let Some(waits) = &self.waits {
+            waits.store(owes, Relaxed);
+        }
+    }
+
     fn is_to_blame(&self, error: &CallError) -> bool {
         match error {
             CallError::Wall | CallError::FirstByte | CallError::Stall => self.owes.load(Relaxed) || self.lags.load(Relaxed),
@@ -96,10 +106,13 @@ impl From<CallError> for Failed {
 }
 
 impl Shared {
-    fn new(revision: &Revision) -> Arc<Self> {
+    fn new(revision: &Revision, waits: Option<Arc<AtomicBool>>) -> Arc<Self> {
         Arc::new(Self {
             failure: OnceLock::new(),
-            caller: Caller::default(),
+            caller: Caller {
+                waits,
+                ..Caller::default()
+            },
             cpu: Mutex::new(CpuBudget::new(revision.limits.cpu, TICK)),
         })
     }
@@ -212,14 +225,15 @@ impl Journey {
     }
 }
 
-/// Runs a request to its answer's head; see [`Revision::call`].
+/// Runs a request to its answer's head; see [`Revision::call`]. `waits` is where it says that it waits for its caller.
 pub(crate) async fn run(
     revision: &Arc<Revision>,
     prepared: Arc<Prepared>,
     request: http::Request<RequestBody>,
     places: Places,
+    waits: Option<Arc<AtomicBool>>,
 ) -> Result<http::Response<ResponseBody>, Failed> {
-    let mut journey = start(revision, prepared, request, places)?;
+    let mut journey = start(revision, prepared, request, places, waits)?;
     let mut pause = journey.advance(true).await;
     if let Pause::Hog = pause {
         let rest = revision.slow(async move {
@@ -296,7 +310,7 @@ fn store(revision: &Arc<Revision>, prepared: &Prepared, shared: &Arc<Shared>, ex
 /// Makes an instance, and drops it; see [`Revision::instantiate`].
 pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Prepared, places: Places) -> Outcome {
     let _places = places;
-    let shared = Shared::new(revision);
+    let shared = Shared::new(revision, None);
     let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
     let mut store = store(revision, prepared, &shared, exit, None);
     let instance = prepared.pre.instantiate_async(&mut store).await;
@@ -309,9 +323,10 @@ fn start(
     prepared: Arc<Prepared>,
     mut request: http::Request<RequestBody>,
     places: Places,
+    waits: Option<Arc<AtomicBool>>,
 ) -> Result<Journey, CallError> {
     let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
-    let shared = Shared::new(revision);
+    let shared = Shared::new(revision, waits);
     let (now, limits) = (Instant::now(), &revision.limits);
     let (wall, first_byte) = (now + limits.wall, now + limits.first_byte);
     let exit = Exit::new(revision.outbound.clone(), request.headers(), wall);

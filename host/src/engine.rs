@@ -8,6 +8,7 @@ use crate::{
     Activations, Compiler, Components, Job, LoadError, Loaded, Refusal, ResidenceLimits, Revision, RevisionSpec, WarmUp,
     admission::pool::TenantUse,
     cache::{Cache, CacheConfig, CacheCounters, CacheError},
+    kept::Shelf,
     lane::Lane,
     quota::Rates,
     residence::{Maker, Residence, Unit},
@@ -17,7 +18,7 @@ use machine::Machine;
 pub use profile::Profile;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread,
     time::{Duration, SystemTime},
 };
@@ -104,7 +105,7 @@ pub(crate) struct Inner {
     machines: Mutex<BTreeMap<Profile, Arc<Machine>>>,
     config: HostConfig,
     lane: Lane,
-    store: Arc<dyn SessionStore>,
+    shelf: Arc<Shelf>,
     rates: Rates,
     cache: Option<Cache>,
     residence: Arc<Residence<Inner>>,
@@ -124,7 +125,7 @@ impl Host {
             machines: Mutex::new(BTreeMap::from([(Profile::Default, machine)])),
             config,
             lane,
-            store,
+            shelf: Shelf::new(store),
             rates: Rates::default(),
             cache,
             residence,
@@ -163,14 +164,14 @@ impl Host {
         let rate = self
             .0
             .rates
-            .bound(&*self.0.store, &spec.tenant, &spec.deployment, &spec.limits.store);
+            .bound(&*self.0.shelf.store, &spec.tenant, &spec.deployment, &spec.limits.store);
         Ok(Revision::new(
             spec,
             unit,
             snapshot,
             &machine.places,
             self.0.lane.clone(),
-            Arc::clone(&self.0.store),
+            Arc::clone(&self.0.shelf),
             rate,
         ))
     }
@@ -218,6 +219,11 @@ impl Host {
         self.pool().instances
     }
 
+    /// Operations that workers asked of the session store and that it did not do: the disk, or the database on it.
+    pub fn store_failures(&self) -> u64 {
+        self.0.shelf.failures.all()
+    }
+
     /// What bringing workers into memory has counted.
     pub fn activations(&self) -> &Activations {
         &self.0.residence.counters
@@ -228,7 +234,7 @@ impl Host {
         self.0.residence.loaded()
     }
 
-    /// Lets go of workers that nobody has called for too long.
+    /// Lets go of workers that nobody has called for too long. Looks at files: call it from a blocking thread.
     pub fn sweep(&self, now: Instant) {
         self.0.residence.sweep(now);
     }
@@ -276,15 +282,32 @@ impl Maker for Inner {
         let Some(cache) = self.cache.as_ref().filter(|_| compiled.lasts()) else {
             return Ok(prepared);
         };
-        match cache.store(cache.name(job.digest()), &compiled, SystemTime::now()) {
-            Ok(()) => prepared.kept = true,
+        let name = cache.name(job.digest());
+        match cache.store(name, &compiled) {
+            Ok(()) => {
+                let now = SystemTime::now();
+                let in_memory = self.residence.in_cache().into_iter().map(|name| cache.name(name));
+                if cache.make_room(now, in_memory.chain([name])) {
+                    self.residence.note();
+                }
+                // It may itself be more than there is room for.
+                prepared.kept = cache.note(name, now).into();
+            }
             Err(error) => tracing::warn!(target: "cache", %error, "a compiled worker is not kept on disk, and stays in memory"),
         }
         Ok(prepared)
     }
 
     fn weight(prepared: &Prepared) -> (u64, bool) {
-        (prepared.bytes, prepared.kept)
+        (prepared.bytes, prepared.kept.load(Ordering::Relaxed))
+    }
+
+    fn keeps(&self, name: blake3::Hash, prepared: &Prepared) -> bool {
+        let noted = self
+            .cache
+            .as_ref()
+            .is_some_and(|cache| cache.note(cache.name(name), SystemTime::now()));
+        prepared.kept.fetch_and(noted, Ordering::Relaxed) && noted
     }
 }
 

@@ -14,8 +14,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
-/// Streams, fields, bodies and buckets that one call may hold in the host: a few more than it may have handles, for what it has handed back and
-/// is still at work.
+/// Streams, fields, bodies and buckets that one call may hold in the host: a few more than it may have handles. Some handles stand for two, such as a
+/// timer and what waits for it.
 const MAX_RESOURCES: usize = 4_096;
 /// Bytes of randomness from one call of a host function.
 const MAX_RANDOM: u64 = 64 << 10;

@@ -48,6 +48,8 @@ pub enum Limit {
     StoreKeys,
     /// `limits.store.bytes`.
     StoreBytes,
+    /// The tenant's part of a store that all keep in memory.
+    StoreShare,
     /// `limits.store.operations`.
     StoreOperations,
     /// `limits.store.rate`.
@@ -56,7 +58,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their counters.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Memory,
         Self::Table,
         Self::Stack,
@@ -76,6 +78,7 @@ impl Limit {
         Self::Breaker,
         Self::StoreKeys,
         Self::StoreBytes,
+        Self::StoreShare,
         Self::StoreOperations,
         Self::StoreRate,
     ];
@@ -102,6 +105,7 @@ impl Limit {
             Self::Breaker => "breaker",
             Self::StoreKeys => "store_keys",
             Self::StoreBytes => "store_bytes",
+            Self::StoreShare => "store_share",
             Self::StoreOperations => "store_operations",
             Self::StoreRate => "store_rate",
         }
@@ -142,6 +146,7 @@ impl Limit {
         match error {
             StoreError::Full { what: "keys", .. } => Some(Self::StoreKeys),
             StoreError::Full { .. } => Some(Self::StoreBytes),
+            StoreError::Share { .. } => Some(Self::StoreShare),
             _ => None,
         }
     }

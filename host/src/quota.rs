@@ -59,7 +59,8 @@ impl Operations {
     }
 }
 
-/// A bucket that a second's worth of operations fits in, refilled evenly.
+/// A bucket that a second's worth of operations fits in, refilled evenly. A full one gives more than it holds, to a batch that is larger than that, and
+/// is then filled for as long as the batch is worth: else a deployment with a low rate could never write one.
 #[derive(Debug)]
 pub(crate) struct Rate {
     limit: u64,
@@ -84,7 +85,7 @@ impl Rate {
         let cost = count.saturating_mul(SECOND / self.limit);
         let after = |full: u64| {
             let after = full.max(now).saturating_add(cost);
-            (after <= now.saturating_add(SECOND)).then_some(after)
+            (full <= now || after <= now.saturating_add(SECOND)).then_some(after)
         };
         self.full.fetch_update(Relaxed, Relaxed, after).is_ok()
     }
@@ -133,13 +134,25 @@ mod tests {
         let began = Instant::now();
         let rate = Rate::new(10, began);
         let take = |count, millis| Operations::new(u64::MAX).take(count, &rate, began + Duration::from_millis(millis));
-        assert_eq!(take(11, 0), Err(Spent::Rate(10)), "more than a second's worth");
         assert_eq!(take(10, 0), Ok(()));
         assert_eq!(take(1, 99), Err(Spent::Rate(10)));
         assert_eq!(take(1, 100), Ok(()));
         assert_eq!(take(5, 500), Err(Spent::Rate(10)), "four are there");
         assert_eq!(take(4, 500), Ok(()));
-        assert_eq!(take(10, 5_000), Ok(()));
-        assert_eq!(take(1, 5_000), Err(Spent::Rate(10)), "it holds no more than a second's worth");
+        assert_eq!(take(9, 5_000), Ok(()));
+        assert_eq!(take(2, 5_000), Err(Spent::Rate(10)), "it holds no more than a second's worth");
+        assert_eq!(take(1, 5_000), Ok(()));
+    }
+
+    #[test]
+    fn a_batch_that_is_larger_than_the_bucket_passes_when_that_is_full_and_is_paid_for() {
+        let began = Instant::now();
+        let rate = Rate::new(10, began);
+        let take = |count, millis| Operations::new(u64::MAX).take(count, &rate, began + Duration::from_millis(millis));
+        assert_eq!(take(100, 0), Ok(()));
+        assert_eq!(take(1, 9_099), Err(Spent::Rate(10)), "ninety are owed");
+        assert_eq!(take(1, 9_100), Ok(()));
+        assert_eq!(take(100, 10_000), Err(Spent::Rate(10)), "it is not full");
+        assert_eq!(take(100, 10_100), Ok(()));
     }
 }

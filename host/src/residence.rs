@@ -23,6 +23,9 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tollgate_config::manifest::{CACHE_IDLE, CACHE_LOADED};
 
+/// Between two notes, on the disk, that what is in memory is in use: after a restart the cache must not take it for forgotten. It counts in days.
+const NOTE_EVERY: Duration = Duration::from_secs(3600);
+
 /// How much stays in memory, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResidenceLimits {
@@ -56,6 +59,10 @@ pub(crate) struct Residence<M: Maker> {
     /// Milliseconds since it began, as of the last activation or sweep. A call takes its time from here: reading a clock for each would cost more
     /// than it tells.
     clock: AtomicU64,
+    /// Where that clock stood at the last sweep.
+    swept: AtomicU64,
+    /// And when use was last noted.
+    noted: AtomicU64,
     units: Mutex<HashMap<blake3::Hash, Weak<Unit<M>>>>,
     /// Reads at once: each verifies and copies megabytes, which more threads than cores do no sooner.
     reads: Semaphore,
@@ -71,6 +78,8 @@ impl<M: Maker> Residence<M> {
             limits,
             began: Instant::now(),
             clock: AtomicU64::new(0),
+            swept: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
             units: Mutex::default(),
             reads: Semaphore::new(cores),
             compilations: Semaphore::new(cores),
@@ -90,14 +99,33 @@ impl<M: Maker> Residence<M> {
         unit
     }
 
-    /// What leaves because nobody called it for too long.
+    /// What leaves because nobody called it for too long, and not since the last sweep either: that is how finely a call's time is known.
     pub(crate) fn sweep(&self, now: Instant) {
         let now = self.advance(now);
+        let before = self.swept.swap(now, Ordering::Relaxed);
         let idle = u64::try_from(self.limits.idle.as_millis()).unwrap_or(u64::MAX);
         for unit in self.units() {
-            if now.saturating_sub(unit.used()) >= idle {
+            let used = unit.used();
+            if used < before && now.saturating_sub(used) >= idle {
                 self.leave(&unit, Leave::Idle);
             }
+        }
+        let noted = self.noted.load(Ordering::Relaxed);
+        if Duration::from_millis(now.saturating_sub(noted)) >= NOTE_EVERY {
+            self.noted.store(now, Ordering::Relaxed);
+            self.note();
+        }
+    }
+
+    /// Names of what is in memory, those that the cache has.
+    pub(crate) fn in_cache(&self) -> Vec<blake3::Hash> {
+        self.units().iter().filter_map(|unit| unit.in_cache()).collect()
+    }
+
+    /// Notes in the cache that what is in memory is in use, and finds out what has gone from there: that stays in memory.
+    pub(crate) fn note(&self) {
+        for unit in self.units() {
+            unit.note();
         }
     }
 

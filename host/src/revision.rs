@@ -6,10 +6,11 @@ use crate::{
         Gate, Place,
         pool::{self, Pool, Share},
     },
-    breaker::{Breaker, BreakerState},
+    breaker::{Breaker, BreakerState, Pass},
     call::{self, Failed},
     engine::Inner,
     guest::Guest,
+    kept::Shelf,
     lane::Lane,
     limit::{Hits, Limit},
     quota::Rate,
@@ -22,13 +23,13 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
 use tokio::sync::Semaphore;
 use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
-use tollgate_store::{SessionStore, Usage};
+use tollgate_store::Usage;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// What a revision is made of.
@@ -66,8 +67,8 @@ pub(crate) struct Prepared {
     pub(crate) snapshot: Result<(), Refusal>,
     /// Its bytes, as large as it is in the cache.
     pub(crate) bytes: u64,
-    /// Whether the cache has it.
-    pub(crate) kept: bool,
+    /// Whether the cache has it, as far as is known: another gateway may empty it too.
+    pub(crate) kept: AtomicBool,
 }
 
 /// What a revision has counted since it was loaded. Read by `/metrics`.
@@ -138,7 +139,7 @@ pub struct Revision {
     /// Who may wait until it is in memory: as many as may run or wait for a place.
     cold: Semaphore,
     snapshot: Result<(), Refusal>,
-    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) shelf: Arc<Shelf>,
     /// How often all calls of the deployment may ask the store.
     pub(crate) rate: Arc<Rate>,
     pub(crate) counters: Counters,
@@ -163,7 +164,7 @@ impl Revision {
         snapshot: Result<(), Refusal>,
         pool: &Pool,
         lane: Lane,
-        store: Arc<dyn SessionStore>,
+        shelf: Arc<Shelf>,
         rate: Arc<Rate>,
     ) -> Arc<Self> {
         let config = settings::resolved(&spec);
@@ -187,7 +188,7 @@ impl Revision {
                     .min(Semaphore::MAX_PERMITS),
             ),
             snapshot,
-            store,
+            shelf,
             rate,
             counters: Counters::default(),
             lane,
@@ -214,7 +215,7 @@ impl Revision {
 
     /// What its deployment keeps in the store, over all its revisions; nothing before it is counted, with the first write after a start.
     pub fn usage(&self) -> Option<Usage> {
-        self.store.usage(&self.tenant, &self.deployment)
+        self.shelf.store.usage(&self.tenant, &self.deployment)
     }
 
     /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees. The conversation that it belongs
@@ -226,11 +227,12 @@ impl Revision {
     pub async fn call(self: &Arc<Self>, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, CallError> {
         let pass = self.breaker.as_ref().map(|breaker| breaker.enter(Instant::now())).transpose();
         let pass = pass.map_err(|rest| self.counted(CallError::Resting(rest)))?;
+        let waits = pass.as_ref().and_then(Pass::waits);
         let answer = async {
             // Before it takes a place: a worker that has to be compiled must not hold places that others need.
             let prepared = self.prepared().await?;
             let places = self.admit().await?;
-            call::run(self, prepared, request, places).await
+            call::run(self, prepared, request, places, waits).await
         };
         let answer: Result<_, Failed> = answer.await;
         if let Some(pass) = pass {

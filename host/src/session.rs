@@ -36,7 +36,7 @@ impl From<StoreError> for wit::Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::Conflict,
-            StoreError::Full { .. } => Self::Quota(error.to_string()),
+            StoreError::Full { .. } | StoreError::Share { .. } => Self::Quota(error.to_string()),
             StoreError::Unavailable(_) => Self::Other("the store is unavailable".to_owned()),
             error => Self::Other(error.to_string()),
         }

@@ -91,7 +91,7 @@ pub struct StoreLimits {
 impl StoreLimits {
     /// 100,000: as many conversations with a counter each as a busy bot has in a year.
     pub const KEYS: u64 = 100_000;
-    /// 64 MiB: 100,000 values of 500 bytes with their keys; four deployments that are full fit the memory store.
+    /// 64 MiB: 100,000 values of 500 bytes with their keys; three deployments that are full fit one tenant's part of the memory store.
     pub const BYTES: ByteSize = ByteSize::mib(64);
     /// 1,000: a worker asks a handful; ten full batches are a loop that is meant.
     pub const OPERATIONS: u64 = 1_000;

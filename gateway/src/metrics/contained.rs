@@ -1,7 +1,7 @@
 //! What holds workers back: limits that were hit, room that is used, breakers, and the tenants' parts of the pool.
 
 use crate::{gate::Gate, snapshot::State};
-use prometheus::{Error, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tollgate_host::{BreakerState, Limit};
 
 /// Adds them as they stand now.
@@ -21,6 +21,12 @@ pub(super) fn add(registry: &Registry, gate: &Gate) -> Result<(), Error> {
         gauge.set(number(value as u64));
         registry.register(Box::new(gauge))?;
     }
+    let failures = IntCounter::new(
+        "tollgate_store_failures_total",
+        "Operations that workers asked of the session store and that it did not do.",
+    )?;
+    failures.inc_by(gate.host.store_failures());
+    registry.register(Box::new(failures))?;
     Ok(())
 }
 

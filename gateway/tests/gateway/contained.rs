@@ -26,6 +26,7 @@ async fn limits_that_were_hit_and_room_that_is_used_are_in_the_metrics() {
     assert!(gateway.metric("tollgate_store_bytes", &["deployment=\"hostile\""]).await > 200);
     assert_eq!(gateway.metric("tollgate_tenant_instances", &["tenant=\"acme\""]).await, 0);
     assert!(gateway.metric("tollgate_tasks", &[]).await > 0);
+    assert_eq!(gateway.metric("tollgate_store_failures_total", &[]).await, 0);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ fn what_was_written_is_read_by_the_next_process_and_nothing_else_is() {
     let cache = open(&path, 1 << 20);
     let name = cache.name(job(b"a").digest());
     assert_eq!(cache.load(name, NOW), None);
-    cache.store(name, &compiled(b"code"), NOW).unwrap();
+    cache.store(name, &compiled(b"code")).unwrap();
     let next = open(&path, 1 << 20);
     assert_eq!(next.load(next.name(job(b"a").digest()), NOW), Some(compiled(b"code")));
     assert_ne!(next.name(job(b"b").digest()), name);
@@ -67,7 +67,7 @@ fn any_other_byte_is_refused_and_removed() {
     let folder = tempfile::tempdir().unwrap();
     let cache = open(&folder.path().join("cache"), 1 << 20);
     let name = cache.name(job(b"a").digest());
-    cache.store(name, &compiled(b"code"), NOW).unwrap();
+    cache.store(name, &compiled(b"code")).unwrap();
     let path = cache.path(name);
     let whole = fs::read(&path).unwrap();
     let put = |bytes: &[u8]| {
@@ -96,10 +96,10 @@ fn an_entry_under_another_name_by_another_key_or_by_a_link_is_refused() {
     let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
     let (cache, other) = (open(&ours, 1 << 20), open(&theirs, 1 << 20));
     let (a, b) = (cache.name(job(b"a").digest()), cache.name(job(b"b").digest()));
-    cache.store(a, &compiled(b"code"), NOW).unwrap();
+    cache.store(a, &compiled(b"code")).unwrap();
     fs::copy(cache.path(a), cache.path(b)).unwrap();
     assert_eq!(cache.load(b, NOW), None);
-    other.store(b, &compiled(b"code"), NOW).unwrap();
+    other.store(b, &compiled(b"code")).unwrap();
     fs::copy(other.path(b), cache.path(b)).unwrap();
     assert_eq!(cache.load(b, NOW), None);
     std::os::unix::fs::symlink(cache.path(a), cache.path(b)).unwrap();
@@ -116,18 +116,43 @@ fn what_is_old_goes_and_then_what_was_not_used_for_longest() {
     let there = || names.map(|name| cache.path(name).exists());
     let set = |name: Name, time| File::open(cache.path(name)).unwrap().set_modified(time).unwrap();
     for (name, second) in names.into_iter().zip(1..3) {
-        cache.store(name, &code, later(second)).unwrap();
+        cache.store(name, &code).unwrap();
         set(name, later(second));
     }
     // Using one makes it young.
     assert!(cache.load(names[0], later(10)).is_some());
-    cache.store(names[2], &code, later(11)).unwrap();
+    cache.store(names[2], &code).unwrap();
+    assert!(cache.make_room(later(11), []));
     assert_eq!(there(), [true, false, true, false]);
     set(names[2], later(11));
     let age = cache.max_age.as_secs();
-    cache.store(names[3], &compiled(b""), later(age + 11)).unwrap();
+    cache.store(names[3], &compiled(b"")).unwrap();
+    assert!(cache.make_room(later(age + 11), []));
     assert_eq!(there(), [false, false, true, true], "only what is older than the most goes");
     assert_eq!(cache.counters.evicted.load(Ordering::Relaxed), 2);
+}
+
+#[test]
+fn what_is_in_memory_is_in_use_however_long_ago_it_was_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&folder.path().join("cache"), 2_500);
+    let names = [b"a", b"b", b"c"].map(|component| cache.name(job(component).digest()));
+    for (name, second) in names.into_iter().zip([1, 2, 5]) {
+        cache.store(name, &compiled(&[0; 1_000])).unwrap();
+        assert!(cache.note(name, later(second)));
+    }
+    let there = || names.map(|name| cache.path(name).exists());
+    let age = cache.max_age + Duration::from_secs(3);
+    assert!(cache.make_room(NOW + age, [names[0]]), "by age");
+    assert_eq!(there(), [true, false, true], "and it does not count the one in memory");
+    cache.store(names[1], &compiled(&[0; 1_000])).unwrap();
+    assert!(cache.make_room(NOW, [names[0], names[1]]), "by size");
+    assert_eq!(there(), [true, true, false]);
+    cache.store(names[2], &compiled(&[0; 1_000])).unwrap();
+    assert!(cache.make_room(NOW, names), "there is no other");
+    assert_eq!(there(), [false, true, true], "the one that was not used for longest");
+    assert!(!cache.note(names[0], NOW));
+    assert!(!cache.make_room(NOW, names));
 }
 
 #[test]
@@ -175,10 +200,10 @@ fn cramped() {
     let cache = open(&path, 1 << 20);
     let name = cache.name(job(b"a").digest());
     let entries = || fs::read_dir(path.join(ENTRIES)).unwrap().count();
-    assert!(cache.store(name, &compiled(&[0; 100_000]), NOW).is_err());
+    assert!(cache.store(name, &compiled(&[0; 100_000])).is_err());
     assert_eq!((entries(), cache.counters.not_stored.load(Ordering::Relaxed)), (0, 1));
-    cache.store(name, &compiled(b"small"), NOW).unwrap();
+    cache.store(name, &compiled(b"small")).unwrap();
     assert_eq!((entries(), cache.counters.stored.load(Ordering::Relaxed)), (1, 1));
-    assert!(cache.store(name, &compiled(&[0; 100_000]), NOW).is_err());
+    assert!(cache.store(name, &compiled(&[0; 100_000])).is_err());
     assert_eq!(cache.load(name, NOW), Some(compiled(b"small")), "what was there is there");
 }

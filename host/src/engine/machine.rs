@@ -69,7 +69,7 @@ impl Machine {
                 .saturating_mul(PAGE),
             snapshot: compiled.snapshot.clone(),
             bytes: compiled.code().len() as u64,
-            kept,
+            kept: kept.into(),
         })
     }
 

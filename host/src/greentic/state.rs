@@ -28,7 +28,7 @@ impl From<StoreError> for Refused {
         match error {
             StoreError::Unavailable(_) => Self::new("unavailable", "the store is unavailable"),
             StoreError::TooLarge { .. } => Self::new("too-large", error.to_string()),
-            StoreError::Full { .. } => Self::new("quota", error.to_string()),
+            StoreError::Full { .. } | StoreError::Share { .. } => Self::new("quota", error.to_string()),
             StoreError::Conflict | StoreError::NotACounter => Self::new("conflict", error.to_string()),
         }
     }

@@ -22,6 +22,7 @@ struct Workshop {
     cached: Mutex<HashSet<blake3::Hash>>,
     found: AtomicUsize,
     made: AtomicUsize,
+    noted: AtomicUsize,
     /// Nothing comes of a job.
     broken: AtomicBool,
     /// Nothing is put into the cache.
@@ -32,7 +33,7 @@ struct Workshop {
 
 struct Made {
     bytes: u64,
-    kept: bool,
+    kept: AtomicBool,
 }
 
 impl Maker for Workshop {
@@ -42,7 +43,10 @@ impl Maker for Workshop {
         let _busy = self.busy.lock();
         let there = self.cached.lock().unwrap().contains(&name);
         self.found.fetch_add(usize::from(there), Relaxed);
-        there.then_some(Made { bytes: 10, kept: true })
+        there.then(|| Made {
+            bytes: 10,
+            kept: true.into(),
+        })
     }
 
     fn make(&self, job: &Job) -> Result<Made, LoadError> {
@@ -54,11 +58,21 @@ impl Maker for Workshop {
         if kept {
             self.cached.lock().unwrap().insert(job.digest());
         }
-        Ok(Made { bytes: 10, kept })
+        Ok(Made {
+            bytes: 10,
+            kept: kept.into(),
+        })
     }
 
     fn weight(made: &Made) -> (u64, bool) {
-        (made.bytes, made.kept)
+        (made.bytes, made.kept.load(Relaxed))
+    }
+
+    fn keeps(&self, name: blake3::Hash, made: &Made) -> bool {
+        self.noted.fetch_add(1, Relaxed);
+        let there = self.cached.lock().unwrap().contains(&name);
+        made.kept.store(there, Relaxed);
+        there
     }
 }
 
@@ -70,12 +84,13 @@ struct House {
 impl House {
     /// With room for `units` of them.
     fn new(units: u64) -> Self {
+        Self::with(units, Duration::from_secs(60))
+    }
+
+    fn with(units: u64, idle: Duration) -> Self {
         Self {
             workshop: Arc::default(),
-            residence: Residence::new(ResidenceLimits {
-                bytes: units * 10,
-                idle: Duration::from_secs(60),
-            }),
+            residence: Residence::new(ResidenceLimits { bytes: units * 10, idle }),
         }
     }
 
@@ -144,6 +159,25 @@ async fn one_that_nobody_calls_leaves_and_one_that_is_called_stays() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_is_called_between_two_sweeps_is_not_idle_however_short_that_may_be() {
+    let house = House::with(9, Duration::from_millis(1));
+    let [a, b] = ["a", "b"].map(|component| house.loaded(component));
+    for _ in 0..3 {
+        advance(Duration::from_millis(900)).await;
+        assert!(a.here().is_some());
+        advance(Duration::from_millis(100)).await;
+        house.residence.sweep(Instant::now());
+        assert!(a.is_here());
+    }
+    assert!(!b.is_here());
+    for _ in 0..2 {
+        advance(Duration::from_secs(1)).await;
+        house.residence.sweep(Instant::now());
+    }
+    assert!(!a.is_here(), "nobody called it between the two");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_cache_does_not_have_stays() {
     let house = House::new(1);
     house.workshop.full.store(true, Relaxed);
@@ -153,6 +187,34 @@ async fn what_the_cache_does_not_have_stays() {
     assert_eq!([a.is_here(), b.is_here()], [true, true]);
     let loaded = house.residence.loaded();
     assert_eq!((loaded.units, loaded.bytes, loaded.pinned), (2, 20, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_the_cache_has_lost_stays_and_is_asked_for_no_more() {
+    let house = House::new(1);
+    let a = house.loaded("a");
+    house.workshop.cached.lock().unwrap().clear();
+    let b = house.loaded("b");
+    assert_eq!([a.is_here(), b.is_here()], [true, true], "there was room for one");
+    assert_eq!(house.residence.loaded().pinned, 1);
+    for _ in 0..3 {
+        advance(Duration::from_secs(100)).await;
+        house.residence.sweep(Instant::now());
+    }
+    assert_eq!([a.is_here(), b.is_here()], [true, false]);
+    assert_eq!(house.workshop.noted.load(Relaxed), 2, "each once, when it was to leave");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_memory_is_noted_as_used_now_and_then() {
+    let house = House::with(9, Duration::from_secs(100_000));
+    let units = ["a", "b"].map(|component| house.loaded(component));
+    for noted in [0, 2, 2, 4] {
+        advance(Duration::from_secs(1_800)).await;
+        house.residence.sweep(Instant::now());
+        assert_eq!(house.workshop.noted.load(Relaxed), noted);
+    }
+    assert_eq!(house.residence.in_cache().len(), units.len());
 }
 
 #[tokio::test]

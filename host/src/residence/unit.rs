@@ -48,8 +48,11 @@ pub(crate) trait Maker: Send + Sync + Sized + 'static {
     /// By the compiler.
     fn make(&self, job: &Job) -> Result<Self::Made, LoadError>;
 
-    /// Its bytes, and whether the cache has it.
+    /// Its bytes, and whether the cache has it, as far as is known.
     fn weight(made: &Self::Made) -> (u64, bool);
+
+    /// Looks whether the cache still has it, and notes there that it is in use. May wait for the disk.
+    fn keeps(&self, name: blake3::Hash, made: &Self::Made) -> bool;
 }
 
 /// Where it came from.
@@ -169,9 +172,20 @@ impl<M: Maker> Unit<M> {
         self.here.load().as_ref().map(|made| M::weight(made))
     }
 
+    /// Its name, if it is in memory and the cache has it, as far as is known.
+    pub(super) fn in_cache(&self) -> Option<blake3::Hash> {
+        self.weight().filter(|(_, kept)| *kept).map(|_| self.name)
+    }
+
+    /// Notes that it is in use where the cache has it; says whether it does.
+    pub(super) fn note(&self) -> bool {
+        let made = self.here.load_full().filter(|made| M::weight(made).1);
+        made.is_some_and(|made| self.maker.keeps(self.name, &made))
+    }
+
     /// Leaves, if it may. Calls that hold it go on.
     pub(super) fn leave(&self) -> bool {
-        self.weight().is_some_and(|(_, kept)| kept) && self.here.swap(None).is_some()
+        self.note() && self.here.swap(None).is_some()
     }
 
     fn touch(&self) {

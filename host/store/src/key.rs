@@ -76,8 +76,18 @@ impl fmt::Display for Key {
 
 /// The part of a stored key that [`Key::deployment`] makes; all of a key that has fewer parts.
 pub(crate) fn deployment(key: &[u8]) -> &[u8] {
-    let third = key.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR).nth(2);
-    third.and_then(|(at, _)| key.get(..=at)).unwrap_or(key)
+    first(3, key)
+}
+
+/// The part of a stored key that names environment and tenant; all of a key that has fewer parts.
+pub(crate) fn tenant(key: &[u8]) -> &[u8] {
+    first(2, key)
+}
+
+/// So many parts, with the separator after each.
+fn first(parts: usize, key: &[u8]) -> &[u8] {
+    let mut ends = key.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR);
+    ends.nth(parts - 1).and_then(|(at, _)| key.get(..=at)).unwrap_or(key)
 }
 
 const SEPARATOR: u8 = b'/';
@@ -153,6 +163,8 @@ mod tests {
         assert_eq!(deployment(key("support", "a/b").as_bytes()), scope.as_bytes());
         assert_ne!(deployment(key("support2", "a").as_bytes()), scope.as_bytes());
         assert_eq!(deployment(b"a/b"), b"a/b");
+        assert_eq!(super::tenant(key("support", "a/b").as_bytes()), b"prod/acme/");
+        assert_eq!(super::tenant(b"a"), b"a");
     }
 
     #[test]

@@ -91,6 +91,14 @@ pub enum StoreError {
         /// How many.
         limit: u64,
     },
+    /// The tenant keeps as much as one of several may of a store that all share.
+    #[error(
+        "the tenant keeps {held} bytes in memory, as many as the others leave it; remove what is not needed, or keep state on disk by store.kind: sled"
+    )]
+    Share {
+        /// Bytes that all of its deployments keep together.
+        held: u64,
+    },
     /// The disk, or the database on it.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),

@@ -5,13 +5,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tollgate_config::{
-    ByteSize,
+    ByteSize, DeploymentId,
     manifest::{BreakerLimits, Limits, StoreLimits},
 };
 use tollgate_host::{BodyError, BreakerState, CallError, Host, HostConfig, Limit, RequestBody, RevisionSpec};
-use tollgate_store::{MemoryStore, SessionStore, SledStore};
+use tollgate_store::{Expect, Key, MemoryStore, SessionStore, SledStore, StoreError};
 
 fn over(store: Arc<dyn SessionStore>) -> Host {
     let config = HostConfig {
@@ -30,6 +33,7 @@ async fn each_limit_that_ends_a_call_is_counted_by_its_name() {
         ("/headers", Limit::Fields),
         ("/fields", Limit::Fields),
         ("/handles", Limit::Handles),
+        ("/alarms", Limit::Resources),
         ("/entropy", Limit::Random),
         ("/hostcall", Limit::Hostcall),
     ] {
@@ -173,6 +177,29 @@ async fn what_a_deployment_keeps_is_bounded_in_every_store() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_fills_the_memory_that_all_share_leaves_room_to_the_others() {
+    let store = Arc::new(MemoryStore::default());
+    let host = over(store.clone());
+    let acme = host.load(spec("hostile", "acme", limits())).unwrap();
+    let beta = host.load(spec("hostile", "beta", limits())).unwrap();
+    let (tenant, value) = (spec("hello", "acme", limits()).tenant, Bytes::from(vec![b'x'; 64 << 10]));
+    let other = DeploymentId::new("other").unwrap();
+    for n in 0.. {
+        let key = Key::worker(&tenant, &other, "r1", "default", &n.to_string());
+        let written = store.put(&key, value.clone(), Expect::Any, None, SystemTime::now()).await;
+        if let Err(error) = written {
+            assert!(matches!(error, StoreError::Share { .. }), "{error}");
+            break;
+        }
+    }
+    let said = text(&acme, get("/fill?keys=9&bytes=60000")).await.1;
+    assert!(said.contains("then") && said.contains("store.kind: sled"), "{said}");
+    assert_eq!(text(&beta, get("/fill?keys=9&bytes=60000")).await.1, "9 keys");
+    let hits = |limit| (acme.counters().limits.of(limit), beta.counters().limits.of(limit));
+    assert_eq!((hits(Limit::StoreShare), host.store_failures()), ((1, 0), 0));
+}
+
+#[tokio::test]
 async fn what_a_call_and_a_deployment_ask_of_the_store_is_bounded() {
     let limits = |operations, rate| Limits {
         store: StoreLimits {
@@ -262,6 +289,50 @@ async fn what_a_caller_holds_up_is_no_failure_of_its_worker() {
         stalls.breaker() == Some((BreakerState::Open, 1))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_probe_that_waits_for_its_caller_keeps_nobody_else_out() {
+    let limits = Limits {
+        wall: Duration::from_secs(3600),
+        first_byte: Duration::from_secs(3600),
+        breaker: Some(BreakerLimits {
+            failures: 1,
+            window: Duration::from_secs(3600),
+            open: Duration::ZERO,
+        }),
+        ..limits()
+    };
+    let host = over(Arc::new(MemoryStore::default()));
+    let revision = host.load(spec("hostile", "acme", limits)).unwrap();
+    drop(revision.call(get("/trap")).await);
+    assert_eq!(revision.breaker(), Some((BreakerState::HalfOpen, 1)));
+    let slow = http::Request::post("https://gate.example/read").body(never_ending()).unwrap();
+    let probe = tokio::spawn({
+        let revision = Arc::clone(&revision);
+        async move { revision.call(slow).await.map(|answer| answer.status()) }
+    });
+    let calls = || revision.counters().calls.load(std::sync::atomic::Ordering::Relaxed);
+    until("begun", || calls() == 2).await;
+    let read = || http::Request::post("https://gate.example/read").body(body(b"some")).unwrap();
+    // The worker has begun; it comes to its caller's silence by itself.
+    let answered = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            match revision.call(read()).await {
+                Err(CallError::Resting(_)) => tokio::task::yield_now().await,
+                answer => break answer.map(|answer| answer.status().as_u16()),
+            }
+        }
+    });
+    assert_eq!(answered.await, Ok(Ok(200)));
+    assert_eq!(revision.breaker(), Some((BreakerState::Closed, 1)));
+    probe.abort();
+    assert!(probe.await.is_err(), "it waits still");
+    assert_eq!(
+        revision.breaker(),
+        Some((BreakerState::Closed, 1)),
+        "and says nothing of the worker"
+    );
 }
 
 /// The same worker with so many core instances more, each of an empty module.

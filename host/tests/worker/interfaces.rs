@@ -244,6 +244,7 @@ async fn a_session_that_nobody_writes_ends_and_one_that_is_written_lives_on() {
     ] {
         assert_eq!(say(&revision, here(), words).await.unwrap(), told, "why is the operator's to know");
     }
+    assert_eq!(host.store_failures(), 2);
 }
 
 #[tokio::test]

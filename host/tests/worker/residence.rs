@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, sync_channel},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tollgate_config::manifest::Limits;
 use tollgate_host::{CacheConfig, CallError, Components, Host, HostConfig, ResidenceLimits};
@@ -58,6 +58,62 @@ async fn a_worker_that_left_answers_its_next_call() {
     assert_eq!((loaded.units, loaded.pinned), (1, 0));
     assert_eq!(hello.counters().calls.load(Relaxed), 3, "its counts stay");
     assert_eq!(hello.snapshot(), Ok(()));
+}
+
+fn entries(folder: &Path) -> Vec<fs::DirEntry> {
+    fs::read_dir(folder.join("cache/code")).unwrap().map(Result::unwrap).collect()
+}
+
+/// With room on the disk for so many bytes.
+fn small(folder: &Path, max_bytes: u64) -> Host {
+    let config = HostConfig {
+        instances: 16,
+        cache: Some(CacheConfig {
+            max_bytes,
+            ..CacheConfig::new(folder.join("cache"))
+        }),
+        ..HostConfig::default()
+    };
+    Host::new(config, Arc::new(MemoryStore::default())).unwrap()
+}
+
+/// Sweeps at these hours from now: nobody calls anything in between.
+fn sweep(host: &Host, hours: [u64; 2]) {
+    let now = tokio::time::Instant::now();
+    for hour in hours {
+        host.sweep(now + Duration::from_secs(3600 * hour));
+    }
+}
+
+#[tokio::test]
+async fn the_cache_keeps_what_is_in_memory_and_what_it_lost_stays_there() {
+    let all = tempfile::tempdir().unwrap();
+    let host = small(all.path(), u64::MAX >> 1);
+    for name in ["hello", "echo", "hostile"] {
+        host.load(spec(name, "acme", limits())).unwrap();
+    }
+    let sizes: Vec<_> = entries(all.path()).iter().map(|entry| entry.metadata().unwrap().len()).collect();
+    let room = sizes.iter().sum::<u64>() - sizes.iter().min().unwrap() / 2;
+
+    let folder = tempfile::tempdir().unwrap();
+    let host = small(folder.path(), room);
+    let hello = host.load(spec("hello", "acme", limits())).unwrap();
+    let [old] = entries(folder.path()).try_into().unwrap();
+    fs::File::open(old.path()).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    // This one is not in memory when room is made.
+    drop(host.load(spec("echo", "acme", limits())).unwrap());
+    let hostile = host.load(spec("hostile", "acme", limits())).unwrap();
+    assert_eq!((entries(folder.path()).len(), host.loaded().pinned), (2, 0));
+    assert!(old.path().exists(), "the one that is in memory went");
+    sweep(&host, [1, 2]);
+    assert_eq!([hello.is_loaded(), hostile.is_loaded()], [false, false]);
+    assert_eq!(text(&hello, get("/x")).await, (200, "hello /x".to_owned()));
+    assert_eq!(host.activations().compiled.load(Relaxed), 3, "it was compiled anew");
+
+    forget(folder.path());
+    sweep(&host, [3, 4]);
+    assert!(hello.is_loaded(), "it left and nobody has it");
+    assert_eq!((host.loaded().units, host.loaded().pinned), (1, 1));
 }
 
 #[tokio::test]

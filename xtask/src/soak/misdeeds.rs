@@ -26,7 +26,7 @@ const HONEST_PAUSE: Duration = Duration::from_millis(5);
 const HOSTILE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Paths of `hostile` with one status that each must have led to by the end.
-const PATHS: [(&str, u16); 19] = [
+const PATHS: [(&str, u16); 20] = [
     ("/cpu", 504),
     ("/memory", 502),
     ("/trap", 502),
@@ -35,6 +35,7 @@ const PATHS: [(&str, u16); 19] = [
     ("/headers", 502),
     ("/fields", 502),
     ("/handles", 502),
+    ("/alarms", 502),
     ("/entropy", 502),
     ("/hostcall", 502),
     ("/stdout", 504),

@@ -107,14 +107,16 @@ impl SessionStore for SledStore {
         check_size(key, &value)?;
         let (key, expires, now) = (key.clone(), expires.map_or(NEVER, millis), millis(now));
         self.lines
-            .write(move |database| database.put(&key, &value, expect, expires, now))
+            .counted(&key.clone(), move |database| database.put(&key, &value, expect, expires, now))
             .await
     }
 
     async fn increment(&self, key: &Key, delta: i64, now: SystemTime) -> Result<i64, StoreError> {
         check_size(key, &[])?;
         let (key, now) = (key.clone(), millis(now));
-        self.lines.write(move |database| database.increment(&key, delta, now)).await
+        self.lines
+            .counted(&key.clone(), move |database| database.increment(&key, delta, now))
+            .await
     }
 
     async fn remove(&self, key: &Key, expect: Expect, now: SystemTime) -> Result<bool, StoreError> {

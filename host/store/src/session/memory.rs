@@ -3,17 +3,18 @@
 use super::{
     Expect, Page, Quota, SWEEP_MAX, SessionStore, StoreError, Swept, Usage, Version, Versioned, check_size,
     list::{Pager, start},
-    quota::Quotas,
+    quota::{Piece, Quotas, Refused},
     record::{Record, sum},
 };
 use crate::{
     Key,
     clock::{NEVER, millis},
+    key::{self, tenant},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
@@ -22,6 +23,9 @@ use tollgate_config::{DeploymentId, TenantCtx};
 
 /// The most bytes of keys and values that it holds: callers name the keys, so without a bound they could fill the machine.
 pub const MEMORY_MAX_BYTES: usize = 256 << 20;
+/// How many times what is free one tenant may hold, where there are several: one that takes all it gets ends at three quarters and leaves 64 MiB to whoever
+/// comes; of `n` such tenants each has the same part, and `1 / (1 + 3n)` stays free. The pool of instances is shared by the same rule.
+const AHEAD: usize = 3;
 
 /// In memory: gone with the process.
 #[derive(Debug, Default)]
@@ -53,6 +57,8 @@ struct State {
     expiry: BTreeSet<(u64, Vec<u8>)>,
     versions: u64,
     bytes: usize,
+    /// What each tenant holds of them, also those that hold nothing yet.
+    tenants: HashMap<Vec<u8>, usize>,
 }
 
 impl State {
@@ -60,38 +66,54 @@ impl State {
         self.entries.get(key).filter(|entry| entry.record().live(now))
     }
 
+    fn held(&self, tenant: &[u8]) -> usize {
+        self.tenants.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// Whether a row of this size may stand under the key. What does not grow always may.
+    fn has_room(&self, key: &[u8], size: usize) -> bool {
+        let old = self.entries.get(key).map_or(0, |old| key.len() + old.value.len());
+        let (grown, tenant) = (size.saturating_sub(old), tenant(key));
+        let is_alone = self.tenants.keys().all(|other| other == tenant);
+        let left = MEMORY_MAX_BYTES.saturating_sub(self.bytes).checked_sub(grown);
+        grown == 0 || left.is_some_and(|left| is_alone || self.held(tenant) + grown <= AHEAD * left)
+    }
+
     /// Takes the room that a write needs.
-    fn reserve(&self, quotas: &Quotas, key: &[u8], new: usize) -> Result<(), StoreError> {
+    fn reserve(&self, quotas: &Quotas, key: &[u8], new: usize) -> Result<(), Refused> {
         let old = self.entries.get(key).map(|old| old.value.len());
-        quotas.take(key, old, new, |deployment| {
+        quotas.take(key, old, new)
+    }
+
+    /// All rows of a deployment, at once: they are in memory, and few when a quota is set before anything is written.
+    fn census(&self, quotas: &Quotas, key: &[u8]) -> Result<bool, StoreError> {
+        quotas.census(key, |deployment, _| {
             let rows = self.entries.range::<[u8], _>((Bound::Included(deployment), Bound::Unbounded));
-            let mut usage = Usage::default();
+            let mut piece = Piece::default();
             for (key, entry) in rows.take_while(|(key, _)| key.starts_with(deployment)) {
-                usage.add(key.len(), entry.value.len());
+                piece.usage.add(key.len(), entry.value.len());
             }
-            Ok(usage)
+            Ok(piece)
         })
     }
 
     fn write(&mut self, quotas: &Quotas, key: &Key, value: Bytes, expires: u64, now: u64) -> Result<Version, StoreError> {
         let key = key.as_bytes();
         let size = key.len() + value.len();
-        let is_over = |table: &Self| {
-            let held = table.entries.get(key).map_or(0, |old| key.len() + old.value.len());
-            table.bytes - held + size > MEMORY_MAX_BYTES
-        };
-        if is_over(self) && (self.sweep(quotas, now, SWEEP_MAX).removed == 0 || is_over(self)) {
-            return Err(StoreError::Unavailable(format!(
-                "the memory store holds {MEMORY_MAX_BYTES} bytes, as many as it may"
-            )));
+        if !self.has_room(key, size) && (self.sweep(quotas, now, SWEEP_MAX).removed == 0 || !self.has_room(key, size)) {
+            return Err(StoreError::Share {
+                held: self.held(tenant(key)) as u64,
+            });
         }
+        self.census(quotas, key)?;
         match self.reserve(quotas, key, value.len()) {
-            Err(StoreError::Full { .. }) if self.sweep(quotas, now, SWEEP_MAX).removed > 0 => self.reserve(quotas, key, value.len())?,
+            Err(Refused::Full { .. }) if self.sweep(quotas, now, SWEEP_MAX).removed > 0 => self.reserve(quotas, key, value.len())?,
             reserved => reserved?,
         }
         self.take(key);
         self.versions += 1;
         self.bytes += size;
+        *self.tenants.entry(tenant(key).to_vec()).or_default() += size;
         if expires != NEVER {
             self.expiry.insert((expires, key.to_vec()));
         }
@@ -108,7 +130,11 @@ impl State {
 
     fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        self.bytes -= key.len() + entry.value.len();
+        let size = key.len() + entry.value.len();
+        self.bytes -= size;
+        if let Some(held) = self.tenants.get_mut(tenant(key)) {
+            *held -= size;
+        }
         if entry.expires != NEVER {
             self.expiry.remove(&(entry.expires, key.to_vec()));
         }
@@ -204,7 +230,9 @@ impl SessionStore for MemoryStore {
     }
 
     fn limit(&self, tenant: &TenantCtx, deployment: &DeploymentId, quota: Quota) {
-        self.quotas.set(Key::deployment(tenant, deployment).as_bytes(), quota);
+        let scope = Key::deployment(tenant, deployment);
+        self.state().tenants.entry(key::tenant(scope.as_bytes()).to_vec()).or_default();
+        self.quotas.set(scope.as_bytes(), quota);
     }
 
     fn usage(&self, tenant: &TenantCtx, deployment: &DeploymentId) -> Option<Usage> {

@@ -11,6 +11,7 @@ mod contract;
 mod crash;
 mod embedded;
 mod journal;
+mod memory;
 mod quota;
 
 use std::time::{Duration, SystemTime};

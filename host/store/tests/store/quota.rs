@@ -148,6 +148,39 @@ async fn many_writers_together_take_no_more_than_there_is(store: &Store) {
 }
 
 #[tokio::test]
+async fn while_a_large_deployment_is_counted_others_write() {
+    const ROWS: u64 = 200;
+    // A dozen pieces. On this one thread each write of the other deployment takes its turn with one of them.
+    const LENGTH: usize = 60_000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(SledStore::open(folder.path()).unwrap());
+    for n in 0..ROWS {
+        assert_eq!(put(&*store, &key(&format!("{n:03}")), LENGTH, None, at(0)).await, None);
+    }
+    limit(&*store, ROWS + 1, MUCH);
+    let first = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { put(&*store, &key("new"), 1, None, at(0)).await }
+    });
+    tokio::task::yield_now().await;
+    let other = scoped("local", "beta", "support", "r1", "default", "a");
+    for length in 1..4 {
+        assert_eq!(put(&*store, &other, length, None, at(0)).await, None);
+    }
+    assert_eq!(usage(&*store), None, "the other one waited until all was counted");
+    // Rows at both ends go meanwhile: what is counted, and what is not yet.
+    for name in ["000", "199"] {
+        store.remove(&key(name), Expect::Any, at(0)).await.unwrap();
+    }
+    assert_eq!(first.await.unwrap(), None);
+    let kept = Usage {
+        keys: ROWS - 1,
+        bytes: (ROWS - 2) * (weight(LENGTH) + 2) + weight(1) + 2,
+    };
+    assert_eq!(usage(&*store), Some(kept));
+}
+
+#[tokio::test]
 async fn a_restart_counts_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let store = SledStore::open(folder.path()).unwrap();

@@ -62,6 +62,7 @@ impl Guest for Hostile {
                 Err(error) => answer(out, 404, &format!("{error:?}")),
             },
             "/handles" => floods::handles(),
+            "/alarms" => floods::alarms(),
             "/fields" => floods::fields(),
             "/entropy" => answer(out, 200, &floods::random()),
             "/hostcall" => answer(out, 200, &floods::hostcall()),

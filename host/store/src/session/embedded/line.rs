@@ -5,14 +5,14 @@
 //! thread applies whatever is waiting, up to [`BATCH_MAX`], and flushes once for all of it.
 
 use super::{Counters, count, open::Home, table::Database};
-use crate::session::StoreError;
+use crate::{Key, session::StoreError};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, RwLock},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// How long a call may take, its wait in line included. Sled answers in microseconds and flushes in milliseconds; what takes longer hangs.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,6 +39,8 @@ pub(super) struct Lines {
     reads: Option<mpsc::Sender<Read>>,
     threads: Vec<JoinHandle<()>>,
     counters: Arc<Counters>,
+    /// The one place of those who count, given in turn.
+    census: Semaphore,
 }
 
 /// The open database, or why there is none now.
@@ -55,6 +57,7 @@ impl Lines {
             reads: Some(reads),
             threads: Vec::new(),
             counters: Arc::clone(&counters),
+            census: Semaphore::new(1),
         };
         for at in 0..READERS {
             let (shared, waiting) = (Arc::clone(&shared), Arc::clone(&waiting_reads));
@@ -91,6 +94,35 @@ impl Lines {
             })
         });
         self.wait(self.writes.as_ref(), write, answered).await
+    }
+
+    /// Applies a write that needs room; one that gives nothing is applied again when its deployment is counted. That is done in pieces: one of them at a time
+    /// is in line, whosever it is, so that no write waits for more than one, and a deployment with little does not wait for one with much. Who goes away leaves
+    /// what was counted to the next one.
+    pub(super) async fn counted<T: Send + 'static>(
+        &self,
+        key: &Key,
+        apply: impl Fn(&Database) -> Result<Option<T>, StoreError> + Clone + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
+        loop {
+            if let Some(done) = self.write(apply.clone()).await? {
+                return Ok(done);
+            }
+            let counting = async {
+                while !self.piece(key).await? {}
+                Ok::<(), StoreError>(())
+            };
+            let late = |_| StoreError::Unavailable("what the deployment keeps is still being counted".to_owned());
+            tokio::time::timeout_at(deadline, counting).await.map_err(late)??;
+        }
+    }
+
+    async fn piece(&self, key: &Key) -> Result<bool, StoreError> {
+        // It is never closed.
+        let _turn = self.census.acquire().await;
+        let key = key.clone();
+        self.write(move |database| database.census(&key)).await
     }
 
     /// Reads. May see a write that is applied and not yet flushed.

@@ -73,8 +73,8 @@ impl Refusal {
 impl Home {
     /// Opens the database anew after it stopped. Moves nothing: a full disk must not cost what is on it.
     pub(super) fn reopen(&self, counters: &Arc<Counters>) -> Result<Database, StoreError> {
-        // The last writes of the one that stopped may have been done or not.
-        self.quotas.recount();
+        // What is recovered after an error of the disk may be less than what was counted, of whichever deployment.
+        self.quotas.forget_all();
         self.database(counters).map_err(Refusal::into_error)
     }
 

@@ -11,14 +11,18 @@ use crate::{
     Key,
     clock::NEVER,
     session::{
-        Expect, Page, SWEEP_MAX, StoreError, Swept, Usage, Version, Versioned,
+        Expect, Page, SWEEP_MAX, StoreError, Swept, Version, Versioned,
         list::{Pager, start},
-        quota::Quotas,
+        quota::{Piece, Quotas, Refused},
         record::{Record, sum, value_len},
     },
 };
 use bytes::Bytes;
 use std::{fs::File, ops::Bound, sync::Arc};
+
+/// Rows that are counted at once, and bytes of them: about a millisecond of a writer that others wait for.
+const PIECE_ROWS: u64 = 1_000;
+const PIECE_BYTES: u64 = 1 << 20;
 
 /// An open database.
 pub(super) struct Database {
@@ -47,28 +51,34 @@ impl Database {
         }))
     }
 
-    pub(super) fn put(&self, key: &Key, value: &[u8], expect: Expect, expires: u64, now: u64) -> Result<Version, StoreError> {
+    /// `None` changes nothing: its deployment has to be counted first.
+    pub(super) fn put(&self, key: &Key, value: &[u8], expect: Expect, expires: u64, now: u64) -> Result<Option<Version>, StoreError> {
         let stored = self.values.get(key.as_bytes())?;
         let current = self.decode(key.as_bytes(), stored.as_deref());
         expect.check(current.filter(|record| record.live(now)).as_ref())?;
-        self.reserve(key.as_bytes(), stored.as_deref(), value.len(), now)?;
-        self.write(key.as_bytes(), current, value, expires)
+        if !self.reserve(key.as_bytes(), stored.as_deref(), value.len(), now)? {
+            return Ok(None);
+        }
+        self.write(key.as_bytes(), current, value, expires).map(Some)
     }
 
-    pub(super) fn increment(&self, key: &Key, delta: i64, now: u64) -> Result<i64, StoreError> {
+    /// `None` changes nothing: its deployment has to be counted first.
+    pub(super) fn increment(&self, key: &Key, delta: i64, now: u64) -> Result<Option<i64>, StoreError> {
         let stored = self.values.get(key.as_bytes())?;
         let current = self.decode(key.as_bytes(), stored.as_deref());
         let live = current.filter(|record| record.live(now));
         let sum = sum(live.as_ref(), delta)?;
         let text = sum.to_string();
-        self.reserve(key.as_bytes(), stored.as_deref(), text.len(), now)?;
+        if !self.reserve(key.as_bytes(), stored.as_deref(), text.len(), now)? {
+            return Ok(None);
+        }
         self.write(
             key.as_bytes(),
             current,
             text.as_bytes(),
             live.map_or(NEVER, |record| record.expires),
         )?;
-        Ok(sum)
+        Ok(Some(sum))
     }
 
     pub(super) fn remove(&self, key: &Key, expect: Expect, now: u64) -> Result<bool, StoreError> {
@@ -77,8 +87,7 @@ impl Database {
         let live = current.filter(|record| record.live(now));
         expect.check(live.as_ref())?;
         if let Some(stored) = &stored {
-            self.values.remove(key.as_bytes())?;
-            self.quotas.give_back(key.as_bytes(), value_len(stored));
+            self.erase(key.as_bytes(), value_len(stored))?;
         }
         if let Some(record) = current {
             self.forget(record.expires, key.as_bytes())?;
@@ -113,8 +122,7 @@ impl Database {
                 && let Some(stored) = self.values.get(key)?
                 && !self.decode(key, Some(&stored)).is_some_and(|record| record.live(now))
             {
-                self.values.remove(key)?;
-                self.quotas.give_back(key, value_len(&stored));
+                self.erase(key, value_len(&stored))?;
                 swept.removed += 1;
             }
             self.expiry.remove(entry)?;
@@ -127,27 +135,51 @@ impl Database {
         self.file.sync_data().map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    /// Takes the room that a write needs from its deployment's quota.
-    fn reserve(&self, key: &[u8], stored: Option<&[u8]>, new: usize, now: u64) -> Result<(), StoreError> {
-        let count = |deployment: &[u8]| {
-            let mut usage = Usage::default();
-            for row in self.values.scan_prefix(deployment) {
+    /// Counts the next rows of the deployment that this key is of; says whether it is all counted.
+    pub(super) fn census(&self, key: &Key) -> Result<bool, StoreError> {
+        self.quotas.census(key.as_bytes(), |deployment, after| {
+            let from = after.map_or(Bound::Included(deployment), Bound::Excluded);
+            let mut piece = Piece::default();
+            for row in self.values.range::<&[u8], _>((from, Bound::Unbounded)) {
                 let (key, stored) = row?;
-                usage.add(key.len(), value_len(&stored));
+                if !key.starts_with(deployment) {
+                    break;
+                }
+                if piece.usage.keys == PIECE_ROWS || piece.usage.bytes >= PIECE_BYTES {
+                    return Ok(piece);
+                }
+                piece.usage.add(key.len(), value_len(&stored));
+                piece.last = Some(key.to_vec());
             }
-            Ok(usage)
-        };
-        let reserved = self.quotas.take(key, stored.map(value_len), new, count);
-        if !matches!(reserved, Err(StoreError::Full { .. })) || self.sweep(now, SWEEP_MAX)?.removed == 0 {
-            return reserved;
+            piece.last = None;
+            Ok(piece)
+        })
+    }
+
+    /// Takes the room that a write needs from its deployment's quota; says whether that could be: it cannot before the deployment is counted.
+    fn reserve(&self, key: &[u8], stored: Option<&[u8]>, new: usize, now: u64) -> Result<bool, StoreError> {
+        let mut taken = self.quotas.take(key, stored.map(value_len), new);
+        if matches!(taken, Err(Refused::Full { .. })) && self.sweep(now, SWEEP_MAX)?.removed > 0 {
+            let stored = self.values.get(key)?;
+            taken = self.quotas.take(key, stored.as_deref().map(value_len), new);
         }
-        let stored = self.values.get(key)?;
-        self.quotas.take(key, stored.as_deref().map(value_len), new, count)
+        match taken {
+            Ok(()) => Ok(true),
+            Err(Refused::Uncounted) => Ok(false),
+            Err(full) => Err(full.into()),
+        }
+    }
+
+    fn erase(&self, key: &[u8], value: usize) -> Result<(), StoreError> {
+        self.values.remove(key).inspect_err(|_| self.quotas.forget(key))?;
+        self.quotas.give_back(key, value);
+        Ok(())
     }
 
     fn write(&self, key: &[u8], replaced: Option<Record<'_>>, value: &[u8], expires: u64) -> Result<Version, StoreError> {
         // Else the room stays taken for what was not written, or not for what was.
-        self.write_row(key, replaced, value, expires).inspect_err(|_| self.quotas.recount())
+        self.write_row(key, replaced, value, expires)
+            .inspect_err(|_| self.quotas.forget(key))
     }
 
     fn write_row(&self, key: &[u8], replaced: Option<Record<'_>>, value: &[u8], expires: u64) -> Result<Version, StoreError> {
