@@ -3,21 +3,28 @@
 //! Both ways drop empty DATA frames: a guest (or a client) that writes them for ever would fill the HTTP/2 send queue, which
 //! takes them without reserving capacity (GHSA-f8mm-ggr3-89wh, open in wasmtime 48.0.8).
 
+mod leaving;
+mod spliced;
+
 use crate::{CallError, Revision, call::Shared};
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
+use http_body_util::combinators::UnsyncBoxBody;
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
 };
 use tokio::{
-    task::AbortHandle,
+    task::{AbortHandle, coop::unconstrained},
     time::{Instant, Sleep, sleep},
 };
-use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::WasiBody;
+
+pub(crate) use leaving::Leaving;
+pub(crate) use spliced::Spliced;
 
 /// A body that failed on its way, either way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +51,8 @@ pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 /// A worker's body on its way out. Dropping it before its end cancels the call.
 pub type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
 
+/// Bytes that are gathered before the answer goes out: more than a guest that has returned can have left.
+const MOST_COLLECTED: u64 = 1 << 20;
 /// Empty frames skipped in one poll before others get their turn.
 const EMPTY_FRAMES_PER_POLL: usize = 32;
 
@@ -130,32 +139,52 @@ pub(crate) struct Whole {
 
 /// What [`Whole::collect`] found.
 pub(crate) enum Collected {
+    /// All of it.
     Whole(Whole),
+    /// What there is of it; the rest is somebody else's body, which the guest has handed on.
+    Spliced(Whole, WasiBody),
+    /// It is not what it should be.
     Failed(wasmtime_wasi_http::Error),
 }
 
 impl Whole {
-    /// Takes every frame. Only for a guest whose store is gone: then nothing more can come, and the end is near.
-    pub(crate) async fn collect(mut body: HyperOutgoingBody) -> Collected {
+    /// Takes every frame that is there. For a guest whose store is gone: of its own nothing more can come.
+    pub(crate) async fn collect(mut body: WasiBody) -> Collected {
         let mut whole = Self {
             frames: VecDeque::new(),
             bytes: 0,
             has_trailers: false,
         };
-        while let Some(frame) = body.frame().await {
-            match frame {
-                Ok(frame) => {
-                    match frame.data_ref() {
-                        Some(data) if data.is_empty() => continue,
-                        Some(data) => whole.bytes += data.remaining() as u64,
-                        None => whole.has_trailers = true,
-                    }
-                    whole.frames.push_back(frame);
+        // Not to be told to wait by the scheduler: it would look like a body that goes on.
+        let end = unconstrained(poll_fn(|cx| {
+            loop {
+                let frame = match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => frame,
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => return Poll::Ready(Some(Ok(()))),
+                    Poll::Pending => return Poll::Ready(None),
+                };
+                if whole.take(frame) > MOST_COLLECTED {
+                    return Poll::Ready(None);
                 }
-                Err(error) => return Collected::Failed(error),
             }
+        }));
+        match end.await {
+            Some(Ok(())) => Collected::Whole(whole),
+            Some(Err(error)) => Collected::Failed(error),
+            None => Collected::Spliced(whole, body),
         }
-        Collected::Whole(whole)
+    }
+
+    /// How many bytes there are with it.
+    fn take(&mut self, frame: Frame<Bytes>) -> u64 {
+        match frame.data_ref() {
+            Some(data) if data.is_empty() => return self.bytes,
+            Some(data) => self.bytes += data.remaining() as u64,
+            None => self.has_trailers = true,
+        }
+        self.frames.push_back(frame);
+        self.bytes
     }
 }
 
@@ -187,7 +216,7 @@ impl Body for Whole {
 
 /// The body of a guest that still runs.
 pub(crate) struct Streaming {
-    inner: DropEmpty<HyperOutgoingBody>,
+    inner: DropEmpty<WasiBody>,
     shared: Arc<Shared>,
     task: Option<AbortHandle>,
     revision: Arc<Revision>,
@@ -198,15 +227,23 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    pub(crate) fn new(inner: DropEmpty<HyperOutgoingBody>, shared: Arc<Shared>, task: AbortHandle, revision: Arc<Revision>) -> Self {
+    /// Of a guest that runs in this task; of none when what is left is another's body.
+    pub(crate) fn new(inner: DropEmpty<WasiBody>, shared: Arc<Shared>, task: Option<AbortHandle>, revision: Arc<Revision>) -> Self {
         Self {
             inner,
             shared,
-            task: Some(task),
+            task,
             revision,
             silence: None,
             silent: false,
         }
+    }
+
+    /// Ends it for this reason, which is counted.
+    fn cut_off(&self, error: CallError) -> BodyError {
+        self.shared.fail(error.clone());
+        self.revision.failed_late(&self.shared.judge(error.clone()));
+        BodyError::Worker(error)
     }
 
     /// Whether the guest has been silent for longer than it may. Only a caller that would take more asks, so a slow one is not the guest's fault.
@@ -252,11 +289,7 @@ impl Body for Streaming {
                 };
                 Poll::Ready(Some(Err(BodyError::Worker(error))))
             }
-            Poll::Pending if self.stalled(cx) => {
-                self.shared.fail(CallError::Stall);
-                self.revision.failed_late(&self.shared.judge(CallError::Stall));
-                Poll::Ready(Some(Err(BodyError::Worker(CallError::Stall))))
-            }
+            Poll::Pending if self.stalled(cx) => Poll::Ready(Some(Err(self.cut_off(CallError::Stall)))),
             Poll::Pending => Poll::Pending,
         }
     }

@@ -1,13 +1,17 @@
-//! One request in one fresh instance.
+//! One request in one fresh instance, by the export that its worker has: [`incoming`] or [`service`].
 //!
 //! The guest runs in the request's own task until its head is out. Most have returned by then, and nothing was spawned. One
 //! that has not goes on in a task of its own that the answer's body holds: dropping the body ends it. What bounds it in
 //! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
 
+mod incoming;
+mod service;
+mod shared;
+
 use crate::{
     CallError, RequestBody, ResponseBody, Revision, Session,
-    body::{Collected, DropEmpty, Incoming, Streaming, Whole},
-    engine::TICK,
+    body::{Collected, DropEmpty, Incoming, Spliced, Streaming, Whole},
+    entry::Entry,
     guest::Guest,
     limit::Limit,
     limits::CpuBudget,
@@ -15,11 +19,12 @@ use crate::{
     revision::{Places, Prepared},
 };
 use http_body_util::BodyExt;
+pub(crate) use shared::{Failed, Shared};
 use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::Poll,
@@ -29,115 +34,23 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi_http::{
-    WasiHttpView,
-    p2::{
-        bindings::http::types::{ErrorCode, Scheme},
-        body::HyperOutgoingBody,
-    },
-};
+use wasmtime_wasi_http::WasiBody;
 
-/// Header fields of an answer: twice what any real one has; hyper's own default for requests.
-const MAX_FIELDS: usize = 100;
+/// Header fields of an answer, or of its trailers: twice what any real one has; hyper's own default for requests.
+pub(crate) const MAX_FIELDS: usize = 100;
 /// Bytes of header names and values of an answer: what peers and proxies take at most.
-const MAX_FIELD_BYTES: usize = 64 << 10;
+pub(crate) const MAX_FIELD_BYTES: usize = 64 << 10;
 /// Bytes that one call of a host function may make the host copy: four of the largest body chunks and some.
 const HOSTCALL_FUEL: usize = 4 << 20;
 /// Handles that one call may hold: a hundred times what a real worker does, and fewer than the host keeps resources for.
 const MAX_HANDLES: usize = 4_000;
 
-type Head = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+/// Turns that a guest of 0.3 gets to end when its head is out: an ordinary one takes two, since its bindings yield before they write the body.
+const SERVICE_TURNS: u8 = 4;
+
+/// An answer without its body's end, or the guest's error code.
+type Head = Result<http::Response<WasiBody>, String>;
 type Outcome = Result<(), CallError>;
-
-/// What a call, its body and its limits know of each other.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    failure: OnceLock<CallError>,
-    /// What the caller holds up: a worker that waits for it has not failed by its own fault.
-    pub(crate) caller: Caller,
-    cpu: Mutex<CpuBudget>,
-}
-
-/// What a caller does about its request and its answer.
-#[derive(Debug, Default)]
-pub(crate) struct Caller {
-    /// The worker asks for more of its body, and it does not come.
-    owes: AtomicBool,
-    /// The same, where a breaker has to know it.
-    waits: Option<Arc<AtomicBool>>,
-    /// Its body broke off.
-    pub(crate) broke: AtomicBool,
-    /// The answer goes on, and it takes nothing.
-    pub(crate) lags: AtomicBool,
-}
-
-impl Caller {
-    /// Notes whether the worker waits for more of the body.
-    pub(crate) fn owes(&self, owes: bool) {
-        self.owes.store(owes, Relaxed);
-        if let Some(waits) = &self.waits {
-            waits.store(owes, Relaxed);
-        }
-    }
-
-    fn is_to_blame(&self, error: &CallError) -> bool {
-        match error {
-            CallError::Wall | CallError::FirstByte | CallError::Stall => self.owes.load(Relaxed) || self.lags.load(Relaxed),
-            CallError::Trap(_) | CallError::ErrorCode(_) | CallError::NoAnswer => self.broke.load(Relaxed),
-            _ => false,
-        }
-    }
-}
-
-/// A call without an answer, and whether that is the worker's fault.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) error: CallError,
-    pub(crate) is_workers: bool,
-}
-
-impl From<CallError> for Failed {
-    fn from(error: CallError) -> Self {
-        Self {
-            is_workers: error.is_workers(),
-            error,
-        }
-    }
-}
-
-impl Shared {
-    fn new(revision: &Revision, waits: Option<Arc<AtomicBool>>) -> Arc<Self> {
-        Arc::new(Self {
-            failure: OnceLock::new(),
-            caller: Caller {
-                waits,
-                ..Caller::default()
-            },
-            cpu: Mutex::new(CpuBudget::new(revision.limits.cpu, TICK)),
-        })
-    }
-
-    /// Keeps the first failure: what follows from it is no news.
-    pub(crate) fn fail(&self, error: CallError) {
-        let _ = self.failure.set(error);
-    }
-
-    /// Whose fault it is.
-    pub(crate) fn judge(&self, error: CallError) -> Failed {
-        Failed {
-            is_workers: error.is_workers() && !self.caller.is_to_blame(&error),
-            error,
-        }
-    }
-
-    pub(crate) fn failure(&self) -> Option<CallError> {
-        self.failure.get().cloned()
-    }
-
-    fn cpu<T>(&self, change: impl FnOnce(&mut CpuBudget) -> T) -> T {
-        change(&mut self.cpu.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// A guest that is running: its future owns the store, so dropping it frees everything.
 struct Running {
@@ -148,6 +61,8 @@ struct Running {
     wall: Instant,
     /// Made only for a guest that did not return at once.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Given back after the store, whatever ends the guest.
+    places: Places,
 }
 
 impl Running {
@@ -204,21 +119,29 @@ struct Journey {
     running: Running,
     heads: oneshot::Receiver<Head>,
     early: Option<Head>,
+    /// How often more it is polled when its head is out, before its body is taken for one that goes on.
+    turns: u8,
 }
 
 impl Journey {
     /// Runs until the head is out or the guest has ended; on the fast lane only until it turns out to be a hog.
     async fn advance(&mut self, fast: bool) -> Pause {
         poll_fn(|cx| {
-            let polled = self.running.poll(cx);
-            if self.early.is_none() {
-                self.early = self.heads.try_recv().ok();
-            }
-            match polled {
-                Poll::Ready(outcome) => Poll::Ready(Pause::Ended(outcome)),
-                Poll::Pending if self.early.is_some() => Poll::Ready(Pause::Head),
-                Poll::Pending if fast && self.running.is_hog() => Poll::Ready(Pause::Hog),
-                Poll::Pending => Poll::Pending,
+            loop {
+                let polled = self.running.poll(cx);
+                if self.early.is_none() {
+                    self.early = self.heads.try_recv().ok();
+                }
+                return Poll::Ready(match polled {
+                    Poll::Ready(outcome) => Pause::Ended(outcome),
+                    Poll::Pending if self.early.is_some() && self.turns > 0 => {
+                        self.turns -= 1;
+                        continue;
+                    }
+                    Poll::Pending if self.early.is_some() => Pause::Head,
+                    Poll::Pending if fast && self.running.is_hog() => Pause::Hog,
+                    Poll::Pending => return Poll::Pending,
+                });
             }
         })
         .await
@@ -247,13 +170,20 @@ pub(crate) async fn run(
     match pause {
         Pause::Ended(Err(error)) => Err(shared.judge(shared.failure().unwrap_or(error))),
         Pause::Ended(Ok(())) => {
-            drop(running);
+            let Running { guest, places, wall, .. } = running;
+            drop(guest);
             let (parts, body) = head(&shared, early).map_err(|error| shared.judge(error))?;
             match Whole::collect(body).await {
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
+                Collected::Spliced(whole, rest) => {
+                    shared.caller.lags.store(true, Relaxed);
+                    let rest = Streaming::new(DropEmpty(rest), shared, None, Arc::clone(revision));
+                    let body = Spliced::new(whole, rest, sleep_until(wall), places);
+                    Ok(http::Response::from_parts(parts, body.boxed_unsync()))
+                }
                 Collected::Failed(error) => {
                     let what = format!("the answer's body is not what its head promised: {error}");
-                    Err(shared.judge(CallError::Trap(what)))
+                    Err(shared.judge(shared.failure().unwrap_or(CallError::Trap(what))))
                 }
             }
         }
@@ -268,7 +198,7 @@ pub(crate) async fn run(
                     owned.failed_late(&judge.judge(error));
                 }
             });
-            let body = Streaming::new(DropEmpty(body), shared, task.abort_handle(), Arc::clone(revision));
+            let body = Streaming::new(DropEmpty(body), shared, Some(task.abort_handle()), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }
@@ -290,7 +220,7 @@ async fn finish(mut running: Running, revision: &Revision) -> Outcome {
 
 /// A store with all of its limits, for one call.
 fn store(revision: &Arc<Revision>, prepared: &Prepared, shared: &Arc<Shared>, exit: Exit, session: Option<Session>) -> Store<Guest> {
-    let mut store = Store::new(prepared.pre.engine(), Guest::new(Arc::clone(revision), exit, session));
+    let mut store = Store::new(prepared.entry.engine(), Guest::new(Arc::clone(revision), exit, session));
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(HOSTCALL_FUEL);
     store.set_max_component_handles(MAX_HANDLES);
@@ -313,8 +243,8 @@ pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Prepared, p
     let shared = Shared::new(revision, None);
     let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
     let mut store = store(revision, prepared, &shared, exit, None);
-    let instance = prepared.pre.instantiate_async(&mut store).await;
-    instance.map(drop).map_err(|error| not_instantiated(revision, error))
+    let instance = prepared.entry.instance().instantiate_async(&mut store).await;
+    instance.map(drop).map_err(|error| not_instantiated(revision, &error))
 }
 
 /// Builds the store and the guest's future. Nothing of the guest has run yet.
@@ -325,46 +255,37 @@ fn start(
     places: Places,
     waits: Option<Arc<AtomicBool>>,
 ) -> Result<Journey, CallError> {
-    let host = |error: wasmtime::Error| CallError::Host(format!("{error:#}"));
     let shared = Shared::new(revision, waits);
     let (now, limits) = (Instant::now(), &revision.limits);
     let (wall, first_byte) = (now + limits.wall, now + limits.first_byte);
     let exit = Exit::new(revision.outbound.clone(), request.headers(), wall);
     let session = request.extensions_mut().remove::<Session>();
-    let mut store = store(revision, &prepared, &shared, exit, session);
+    let store = store(revision, &prepared, &shared, exit, session);
 
-    let scheme = match request.uri().scheme_str() {
-        Some("https") => Scheme::Https,
-        Some("http") => Scheme::Http,
-        other => {
-            return Err(CallError::Host(format!(
-                "a request must have an absolute URI, not the scheme {other:?}"
-            )));
-        }
-    };
+    if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+        let scheme = request.uri().scheme_str();
+        return Err(CallError::Host(format!(
+            "a request must have an absolute URI, not the scheme {scheme:?}"
+        )));
+    }
     let request = request.map(|inner| Incoming {
         inner: DropEmpty(inner),
         shared: Arc::clone(&shared),
     });
-    let request = store.data_mut().http().new_incoming_request(scheme, request).map_err(host)?;
+    let turns = match prepared.entry {
+        Entry::Incoming(_) => 0,
+        Entry::Service(_) => SERVICE_TURNS,
+    };
     let (answer, heads) = oneshot::channel();
-    let answer = store.data_mut().http().new_response_outparam(answer).map_err(host)?;
-
-    revision.counters.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let guest = Box::pin({
         let revision = Arc::clone(revision);
         let shared = Arc::clone(&shared);
         async move {
-            // Dropped after the store, whatever ends this future.
-            let _places = places;
             let mut store = store;
-            let outcome = match prepared.pre.instantiate_async(&mut store).await {
-                Ok(proxy) => proxy
-                    .wasi_http_incoming_handler()
-                    .call_handle(&mut store, request, answer)
-                    .await
-                    .map_err(|error| trapped(&revision, &error)),
-                Err(error) => Err(not_instantiated(&revision, error)),
+            let outcome = match &prepared.entry {
+                Entry::Incoming(pre) => incoming::run(pre, &revision, &mut store, request, answer).await,
+                // Much larger, and not to be paid for by the other one.
+                Entry::Service(pre) => Box::pin(service::run(pre, &revision, &mut store, request, answer)).await,
             };
             if let Err(error) = &outcome {
                 // Before the store goes: the body's end must find it.
@@ -380,20 +301,22 @@ fn start(
             deadline: first_byte.min(wall),
             wall,
             alarm: None,
+            places,
         },
         heads,
         early: None,
+        turns,
     })
 }
 
 /// The answer's head, within its limits.
-fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, HyperOutgoingBody), CallError> {
+fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, WasiBody), CallError> {
     let answer = early.ok_or(CallError::NoAnswer)?;
     // A worker that could not read its request says many things; the caller is told the reason.
     if let Some(error) = shared.failure() {
         return Err(error);
     }
-    let (parts, body) = answer.map_err(|code| CallError::ErrorCode(format!("{code:?}")))?.into_parts();
+    let (parts, body) = answer.map_err(CallError::ErrorCode)?.into_parts();
     let fields = parts.headers.len();
     let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if fields > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
@@ -404,6 +327,11 @@ fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, 
     Ok((parts, body))
 }
 
+/// An instantiation is attempted.
+fn begins(revision: &Revision) {
+    revision.counters.calls.fetch_add(1, Relaxed);
+}
+
 fn trapped(revision: &Revision, error: &wasmtime::Error) -> CallError {
     if let Some(limit) = Limit::of_trap(error) {
         revision.counters.limits.add(limit);
@@ -411,9 +339,9 @@ fn trapped(revision: &Revision, error: &wasmtime::Error) -> CallError {
     CallError::Trap(format!("{error:#}"))
 }
 
-fn not_instantiated(revision: &Revision, error: wasmtime::Error) -> CallError {
+fn not_instantiated(revision: &Revision, error: &wasmtime::Error) -> CallError {
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return CallError::Saturated("the pool is full");
     }
-    trapped(revision, &error)
+    trapped(revision, error)
 }

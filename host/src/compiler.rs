@@ -3,7 +3,7 @@
 
 mod walls;
 
-use crate::{Compiled, Job, LoadError, wire};
+use crate::{Compiled, Job, LoadError, entry, wire};
 use bytes::{Buf, Bytes};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
 use std::{
@@ -99,8 +99,10 @@ impl Compiler {
     /// Compiles. Waits for a free place; call it from a blocking thread.
     ///
     /// # Errors
-    /// When the component cannot be compiled, or not within the limits.
+    /// When the component cannot be compiled, or not within the limits, or is for another engine.
     pub fn run(&self, job: &Job) -> Result<Compiled, LoadError> {
+        // Else it would be told of what its engine lacks, one thing after the other.
+        entry::check(&job.component, job.engine)?;
         match self {
             Self::Here => job.run(),
             Self::Children(children) => children.run(job),

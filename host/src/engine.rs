@@ -39,6 +39,8 @@ pub struct HostConfig {
     pub instances: u32,
     /// The same on the engine `large`.
     pub large_instances: u32,
+    /// The same on the engine `async`.
+    pub async_instances: u32,
     /// Largest sum of memories that a deployment may ask for, in bytes.
     pub max_memory: u64,
     /// Where components are compiled.
@@ -51,11 +53,13 @@ pub struct HostConfig {
 
 impl Default for HostConfig {
     /// 1,000 instances: 4 TiB of address space, of which only what is touched is resident; a full house of default deployments
-    /// fits four times. 100 large ones: with what they keep resident, half a GiB of memory that is used. 4 GiB of memory: what a 32-bit memory can have; deployments' own limits are far below.
+    /// fits four times. 100 large ones: with what they keep resident, half a GiB of memory that is used. 500 on `async`: twice a default
+    /// deployment's concurrency, and their 7,000 stacks are a fifth of the mappings that Linux gives a process. 4 GiB of memory: what a 32-bit memory can have; deployments' own limits are far below.
     fn default() -> Self {
         Self {
             instances: 1_000,
             large_instances: 100,
+            async_instances: 500,
             max_memory: 4 << 30,
             compiler: Compiler::Here,
             cache: None,
@@ -69,6 +73,7 @@ impl HostConfig {
         match profile {
             Profile::Default => self.instances,
             Profile::Large => self.large_instances,
+            Profile::Async => self.async_instances,
         }
     }
 }

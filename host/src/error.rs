@@ -19,7 +19,19 @@ pub enum LoadError {
         /// What to do, where something can be done.
         advice: &'static str,
     },
-    /// It imports a known interface in another shape, or exports no `wasi:http/incoming-handler`.
+    /// It answers by an export that another engine calls.
+    #[error(
+        "the component exports {export}, which the engine `{engine}` does not call: say `engine: {other}` for it in pack.yaml, and build the pack again"
+    )]
+    Engine {
+        /// The export.
+        export: String,
+        /// Where it was to run.
+        engine: &'static str,
+        /// Where it can.
+        other: &'static str,
+    },
+    /// It imports a known interface in another shape, or exports neither `wasi:http/incoming-handler` nor `wasi:http/handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),
     /// It has to be compiled again, and its bytes are not to be had.

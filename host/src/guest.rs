@@ -130,6 +130,17 @@ fn link_proxy(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     cli::stderr::add_to_linker::<_, WasiCli>(linker, Guest::cli)
 }
 
+/// The same of WASI 0.3, for the engine `async`; `wasi:sockets` is not among it either. The host's own interfaces are those of [`link`].
+pub(crate) fn link_async(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::p3::{cli, clocks, filesystem, random};
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    cli::add_to_linker(linker)?;
+    clocks::add_to_linker(linker)?;
+    random::add_to_linker(linker)?;
+    // There is no folder to begin with, so nothing of it reaches a file.
+    filesystem::add_to_linker(linker)
+}
+
 /// What the standard libraries of Rust, C and Go import whether they use it or not: an empty environment, no files, other randomness.
 pub(crate) fn link_cli<T: WasiView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     use wasmtime_wasi::{

@@ -62,11 +62,35 @@ const GIVEN: [(&str, Grant); 30] = [
     ("wasi:random/random@0.2.", Grant::None),
 ];
 
+/// Those of WASI 0.3, for the engine `async`. Its release candidates were other interfaces.
+const GIVEN_ASYNC: [(&str, Grant); 16] = [
+    ("wasi:cli/environment@0.3.", Grant::None),
+    ("wasi:cli/exit@0.3.", Grant::None),
+    ("wasi:cli/stderr@0.3.", Grant::None),
+    ("wasi:cli/stdin@0.3.", Grant::None),
+    ("wasi:cli/stdout@0.3.", Grant::None),
+    ("wasi:cli/types@0.3.", Grant::None),
+    ("wasi:clocks/monotonic-clock@0.3.", Grant::None),
+    ("wasi:clocks/system-clock@0.3.", Grant::None),
+    ("wasi:clocks/types@0.3.", Grant::None),
+    ("wasi:filesystem/preopens@0.3.", Grant::None),
+    ("wasi:filesystem/types@0.3.", Grant::None),
+    ("wasi:http/client@0.3.", Grant::Outbound),
+    ("wasi:http/types@0.3.", Grant::None),
+    ("wasi:random/insecure@0.3.", Grant::None),
+    ("wasi:random/insecure-seed@0.3.", Grant::None),
+    ("wasi:random/random@0.3.", Grant::None),
+];
+
 fn given(interface: &str, engine: Profile) -> Option<Grant> {
     if engine == Profile::Large && interface.starts_with(sockets::PACKAGE) {
         return Some(Grant::None);
     }
-    let mut known = GIVEN.iter();
+    let more = match engine {
+        Profile::Async if !interface.contains("-rc") => &GIVEN_ASYNC[..],
+        _ => &[],
+    };
+    let mut known = GIVEN.iter().chain(more);
     known.find(|(name, _)| interface.starts_with(name)).map(|(_, grant)| *grant)
 }
 

@@ -6,7 +6,7 @@
 //! In reading order: [`engine`] (the engines with their settings and pools, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
 //! (what is kept on disk), [`residence`] (what is in memory), [`revision`] (something that can be called), [`breaker`] (whether it may run at all), [`admission`] (who
-//! may run now), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
+//! may run now), [`entry`] (by which export a worker answers), [`call`] (one request in one instance), [`body`] (bytes on their way in and out), [`limits`] (memory and CPU), [`limit`] (every limit by its name), [`lane`] (where CPU hogs go on), then what
 //! a guest can reach: [`guest`] (its side of a call), [`imports`] (all of it, by name), [`keyvalue`], [`session`] (both by way of [`kept`], bounded by [`quota`]), [`settings`], [`secrets`],
 //! [`outgoing`], [`sockets`] (which deny), [`log`], [`greentic`] (the same once more, as the platform spells it). [`error`] says what can go wrong.
 // One function that loads machine code is the exception ([`compile`]).
@@ -20,6 +20,7 @@ mod call;
 mod compile;
 mod compiler;
 mod engine;
+mod entry;
 mod error;
 mod greentic;
 mod guest;

@@ -5,9 +5,14 @@
 
 use crate::{Revision, limit::Limit};
 use bytes::Bytes;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
 };
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::{
@@ -71,8 +76,7 @@ impl IsTerminal for Output {
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // Only `wasi:cli@0.3` asks for this, and this engine does not link it.
-        Box::new(tokio::io::sink())
+        Box::new(self.lines())
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
@@ -160,6 +164,22 @@ impl OutputStream for Lines {
 
     fn check_write(&mut self) -> Result<usize, StreamError> {
         Ok(PERMIT)
+    }
+}
+
+/// As `wasi:cli` 0.3 writes.
+impl AsyncWrite for Lines {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.take(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -264,4 +264,9 @@ impl WasiHttpHooks for Exit {
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         CHUNK
     }
+
+    /// Of these one waits for the client, and one is on its way to it.
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
 }

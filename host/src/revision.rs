@@ -9,7 +9,7 @@ use crate::{
     breaker::{Breaker, BreakerState, Pass},
     call::{self, Failed},
     engine::Inner,
-    guest::Guest,
+    entry::Entry,
     kept::Shelf,
     lane::Lane,
     limit::{Hits, Limit},
@@ -30,7 +30,6 @@ use std::{
 use tokio::sync::Semaphore;
 use tollgate_config::{DeploymentId, RevisionId, Setting, TenantCtx, manifest::Limits};
 use tollgate_store::Usage;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// What a revision is made of.
 pub struct RevisionSpec {
@@ -60,7 +59,7 @@ pub struct RevisionSpec {
 
 /// A component, compiled and linked. Revisions that were made from the same bytes share it.
 pub(crate) struct Prepared {
-    pub(crate) pre: ProxyPre<Guest>,
+    pub(crate) entry: Entry,
     /// The most that one of its memories has at the beginning, in bytes.
     pub(crate) memory: u64,
     /// Whether instances begin where the warm-up ended, and if not, why.

@@ -49,6 +49,9 @@ pub enum Refusal {
     /// It has no warm-up.
     #[error("the pack declares no warm-up request")]
     NoWarmUp,
+    /// Its engine takes none: what a worker of `wasi:http` 0.3 has under way when its answer is out belongs to no memory.
+    #[error("the engine `async` takes no snapshots")]
+    Engine,
     /// It drew random bytes: every instance would have drawn the same.
     #[error("the warm-up drew random bytes, which every instance would share")]
     Randomness,
@@ -86,6 +89,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoWarmUp => "no_warm_up",
+            Self::Engine => "engine",
             Self::Randomness => "randomness",
             Self::HashSeed => "hash_seed",
             Self::Clock => "clock",
@@ -120,6 +124,9 @@ impl Refusal {
 pub(crate) fn take(component: &[u8], engine: Profile, warm_up: &WarmUp) -> Result<Vec<u8>, Refusal> {
     if warm_up.0.is_empty() {
         return Err(Refusal::NoWarmUp);
+    }
+    if engine == Profile::Async {
+        return Err(Refusal::Engine);
     }
     let form = |error: wasmtime::Error| Refusal::Form(format!("{error:#}"));
     let failed = |error: wasmtime::Error| Refusal::of(&error);

@@ -128,6 +128,7 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Result<Compiled, LoadError>, Malform
 fn parts(refusal: &Refusal) -> (&'static str, &str) {
     match refusal {
         Refusal::NoWarmUp => ("no_warm_up", ""),
+        Refusal::Engine => ("engine", ""),
         Refusal::Randomness => ("randomness", ""),
         Refusal::HashSeed => ("hash_seed", ""),
         Refusal::Clock => ("clock", ""),
@@ -144,6 +145,7 @@ fn parts(refusal: &Refusal) -> (&'static str, &str) {
 fn refusal(kind: &str, detail: String) -> Result<Refusal, Malformed> {
     Ok(match kind {
         "no_warm_up" => Refusal::NoWarmUp,
+        "engine" => Refusal::Engine,
         "randomness" => Refusal::Randomness,
         "hash_seed" => Refusal::HashSeed,
         "clock" => Refusal::Clock,
@@ -195,6 +197,7 @@ mod tests {
         let snapshots = [
             Ok(()),
             Err(Refusal::NoWarmUp),
+            Err(Refusal::Engine),
             Err(Refusal::Randomness),
             Err(Refusal::HashSeed),
             Err(Refusal::Clock),

@@ -11,17 +11,20 @@ pub enum Engine {
     Default,
     /// For a language's whole interpreter (JavaScript, Python): large instances, fewer at once.
     Large,
+    /// For components that answer by `wasi:http/handler` 0.3.
+    Async,
 }
 
 impl Engine {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Default, Self::Large];
+    pub const ALL: [Self; 3] = [Self::Default, Self::Large, Self::Async];
 
     /// As packs say it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Large => "large",
+            Self::Async => "async",
         }
     }
 

@@ -110,10 +110,12 @@ pub enum ManifestError {
         why: ValueError,
     },
     /// No component answers HTTP.
-    #[error("no component of the pack has the world `wasi:http/proxy@0.2`; a pack needs one to answer requests")]
+    #[error("no component of the pack has the world `wasi:http/proxy@0.2` or `wasi:http/service@0.3`; a pack needs one to answer requests")]
     NoHttpComponent,
     /// More than one answers HTTP.
-    #[error("{0} components of the pack have the world `wasi:http/proxy@0.2`; which one answers cannot be told: keep one")]
+    #[error(
+        "{0} components of the pack have the world `wasi:http/proxy@0.2` or `wasi:http/service@0.3`; which one answers cannot be told: keep one"
+    )]
     ManyHttpComponents(usize),
     /// More than the most.
     #[error("the pack has {0} components, more than the {MAX_COMPONENTS} that it may have")]
@@ -156,15 +158,26 @@ impl Component {
         format!("components/{}@{}/component.wasm", self.id, self.version)
     }
 
-    /// Whether it answers HTTP: its world is `wasi:http/proxy` of any 0.2 release (`@0.2` or `@0.2.3`), which are compatible with each other.
+    /// Whether it answers HTTP: its world is `wasi:http/proxy` of any 0.2 release (`@0.2` or `@0.2.3`), or `wasi:http/service` of any 0.3, which are
+    /// compatible with each other.
     pub fn answers_http(&self) -> bool {
-        match self.world.strip_prefix("wasi:http/proxy@0.2") {
-            Some("") => true,
-            Some(rest) => rest
-                .strip_prefix('.')
-                .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit())),
-            None => false,
-        }
+        is_release(&self.world, "wasi:http/proxy@0.2") || self.is_service()
+    }
+
+    /// Whether it answers by `wasi:http` 0.3.
+    pub fn is_service(&self) -> bool {
+        is_release(&self.world, "wasi:http/service@0.3")
+    }
+}
+
+/// Whether a world is this one in one of its patch releases.
+fn is_release(world: &str, minor: &str) -> bool {
+    match world.strip_prefix(minor) {
+        Some("") => true,
+        Some(rest) => rest
+            .strip_prefix('.')
+            .is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit())),
+        None => false,
     }
 }
 
@@ -393,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn any_release_of_0_2_answers_http() {
+    fn any_release_of_0_2_or_0_3_answers_http() {
         for (world, answers) in [
             ("wasi:http/proxy@0.2", true),
             ("wasi:http/proxy@0.2.12", true),
@@ -401,7 +414,11 @@ mod tests {
             ("wasi:http/proxy@0.2.", false),
             ("wasi:http/proxy@0.2.x", false),
             ("wasi:http/proxy", false),
-            ("wasi:http/service@0.3.0", false),
+            ("wasi:http/service@0.3.0", true),
+            ("wasi:http/service@0.3", true),
+            ("wasi:http/service@0.3.0-rc-2026-01-06", false),
+            ("wasi:http/service@0.4.0", false),
+            ("wasi:http/service@0.2.0", false),
         ] {
             let component = Component {
                 world: world.into(),

@@ -11,7 +11,7 @@
 //!     version: 0.1.0
 //!     world: "wasi:http/proxy@0.2.0"
 //!     wasm: target/wasm32-wasip2/release/support.wasm
-//!     engine: large            # optional; default, or large for a language's whole interpreter
+//!     engine: large            # optional; default, large for a language's whole interpreter, async for wasi:http/service@0.3
 //!     warm_up:                 # optional; `GET /` when it is not there, no snapshot when it is empty
 //!       - { path: /, method: POST, headers: { content-type: application/json }, body: "{}" }
 //! assets:                      # optional; a file or a folder, which keeps its path below assets/
@@ -47,9 +47,6 @@ const LATER: [&str; 10] = [
     "config_schema",
     "resources",
 ];
-
-/// The name that an engine for `wasi:http` 0.3 will have.
-const ASYNC: &str = "async";
 
 /// One thing that is wrong with a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,12 +212,20 @@ impl Reader {
             version: version?,
             warm_up,
         };
+        let world = find(map, "world").unwrap_or(node);
         if !component.answers_http() {
             let message = format!(
-                "{:?} is not built yet; a component of this version answers HTTP: `wasi:http/proxy@0.2.0`",
+                "{:?} is not built yet; a component of this version answers HTTP: `wasi:http/proxy@0.2.0`, or `wasi:http/service@0.3.0` on `engine: async`",
                 component.world
             );
-            self.note(find(map, "world").unwrap_or(node), &join(key, "world"), message);
+            self.note(world, &join(key, "world"), message);
+        } else if component.is_service() != (component.engine == Engine::Async) {
+            let message = if component.is_service() {
+                "only the engine `async` runs it: say `engine: async`"
+            } else {
+                "the engine `async` does not run it: leave `engine` out, or say `wasi:http/service@0.3.0` if that is what it is"
+            };
+            self.note(world, &join(key, "world"), message);
         }
         Some((component, wasm?))
     }
@@ -235,13 +240,7 @@ impl Reader {
         };
         if named.is_none() {
             let names = Engine::ALL.map(Engine::name).join(", ");
-            let later = matches!(&node.value, Value::Text(name) if name == ASYNC);
-            let what = if later {
-                "`wasi:http` 0.3 is not built yet"
-            } else {
-                "is no engine"
-            };
-            self.note(node, key, format!("{what}; use one of: {names}"));
+            self.note(node, key, format!("is no engine; use one of: {names}"));
         }
         named
     }
@@ -395,8 +394,15 @@ mod tests {
             ("", Engine::Default),
             (", engine: default", Engine::Default),
             (", engine: large", Engine::Large),
+            (", engine: async", Engine::Async),
         ] {
-            let source = read(&GOOD.replace("out/a.wasm }", &format!("out/a.wasm{yaml} }}")))?;
+            let text = GOOD.replace("out/a.wasm }", &format!("out/a.wasm{yaml} }}"));
+            let text = if engine == Engine::Async {
+                text.replace("proxy@0.2.0", "service@0.3.0")
+            } else {
+                text
+            };
+            let source = read(&text)?;
             let found: Vec<_> = source.manifest.components.iter().map(|component| component.engine).collect();
             assert_eq!(found, [engine], "{yaml}");
         }
@@ -427,13 +433,18 @@ mod tests {
             (
                 "out/a.wasm }",
                 "out/a.wasm, engine: huge }",
-                "components[0].engine: is no engine; use one of: default, large",
+                "components[0].engine: is no engine; use one of: default, large, async",
             ),
             ("out/a.wasm }", "out/a.wasm, engine: [large] }", "is no engine"),
             (
                 "out/a.wasm }",
                 "out/a.wasm, engine: async }",
-                "components[0].engine: `wasi:http` 0.3 is not built yet",
+                "components[0].world: the engine `async` does not run it",
+            ),
+            (
+                "proxy@0.2.0",
+                "service@0.3.0",
+                "components[0].world: only the engine `async` runs it",
             ),
             ("out/a.wasm }", "out/a.wasm, warm_up: [{ path: /, methd: GET }] }", "unknown key"),
             ("out/a.wasm }", "out/a.wasm, warm_up: { path: / } }", "a list is expected"),

@@ -8,7 +8,7 @@ use tollgate_packs::SigningKey;
 /// Signs the samples of this checkout.
 pub(crate) const DEV_KEY: &str = "dev.key";
 /// Under `packs/samples`, those in Rust.
-const NAMES: [&str; 5] = ["echo", "hello", "hostile", "interfaces", "support"];
+const NAMES: [&str; 6] = ["echo", "hello", "hello-async", "hostile", "interfaces", "support"];
 
 /// Leaves `NAME.wasm`, `NAME.gtpack`, `dev.key` and `dev.pub` in `target/samples`.
 ///
@@ -25,7 +25,8 @@ pub(crate) fn build(root: &Path, build_std: bool) -> Result<()> {
     fs::create_dir_all(&out)?;
     let key = signing_key(&out)?;
     let compiled = work.join(toolchain.target()).join("release");
-    let rust = NAMES.map(|name| (name, compiled.join(format!("{name}.wasm"))));
+    // Cargo names a library by its crate's name as code spells it.
+    let rust = NAMES.map(|name| (name, compiled.join(format!("{}.wasm", name.replace('-', "_")))));
     let others = languages::build(root, &work)?;
     let count = rust.len() + others.len();
     for (name, component) in rust.into_iter().chain(others) {

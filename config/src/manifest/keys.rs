@@ -255,6 +255,7 @@ const KEYS: &[Key] = &[
     key("deployments[].limits", "store", "a mapping of `keys`, `bytes`, `operations` and `rate`", Words("the limits' own"), "what the deployment keeps in the store, and how often its workers ask it"),
     key("deployments[].limits", "breaker", "a mapping of `failures`, `window` and `open`; `{}` takes their defaults", Words("none: a revision that fails is called again"), "lets a revision rest that fails again and again: its callers get 503 at once"),
     later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
+    later("deployments[].limits", "reuse", "a mapping of `requests`, `at_once` and `idle`", "calls that share an instance of the engine `async`, one revision's alone"),
 
     key("deployments[].limits.breaker", "failures", COUNT, Within { value: || BreakerLimits::FAILURES.to_string(), range: || shown_range(&BreakerLimits::FAILURES_RANGE, ToString::to_string) }, "so many failures that are the worker's fault let it rest"),
     key("deployments[].limits.breaker", "window", DURATION, Within { value: || ShownDuration(BreakerLimits::WINDOW).to_string(), range: || shown_range(&BreakerLimits::WINDOW_RANGE, |d| ShownDuration(*d).to_string()) }, "within this time"),

@@ -282,6 +282,7 @@ pub(crate) fn engine(declared: Engine) -> Profile {
     match declared {
         Engine::Default => Profile::Default,
         Engine::Large => Profile::Large,
+        Engine::Async => Profile::Async,
     }
 }
 

@@ -26,6 +26,7 @@ mod kill;
 mod languages;
 mod outbound;
 mod protocol;
+mod service;
 mod sessions;
 mod slow;
 mod timer;

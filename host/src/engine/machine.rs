@@ -4,6 +4,7 @@ use super::{HostConfig, HostError, PAGE, PoolUse, Profile, tick};
 use crate::{
     Compiled, LoadError,
     admission::pool::Pool,
+    entry::Entry,
     guest::{self, Guest},
     imports,
     revision::Prepared,
@@ -13,7 +14,6 @@ use wasmtime::{
     Engine, InstanceAllocationStrategy,
     component::{Component, InstancePre, Linker},
 };
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// An engine and what belongs to it.
 pub(super) struct Machine {
@@ -37,6 +37,9 @@ impl Machine {
         let engine = Engine::new(&settings).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         guest::link(&mut linker).map_err(failed)?;
+        if profile == Profile::Async {
+            guest::link_async(&mut linker).map_err(failed)?;
+        }
         tick(&engine).map_err(|error| HostError::Pool(error.to_string()))?;
         Ok(Self {
             profile,
@@ -61,7 +64,7 @@ impl Machine {
             .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         let linked = self.link(&component)?;
         Ok(Prepared {
-            pre: ProxyPre::new(linked).map_err(|error| LoadError::Link(format!("{error:#}")))?,
+            entry: Entry::of(linked, self.profile).map_err(|error| LoadError::Link(format!("{error:#}")))?,
             memory: component
                 .resources_required()
                 .and_then(|needs| needs.max_initial_memory_size)
@@ -79,7 +82,7 @@ impl Machine {
     /// When it imports what this host does not give.
     fn link(&self, component: &Component) -> Result<InstancePre<Guest>, LoadError> {
         let linked = match self.profile {
-            Profile::Default => self.linker.instantiate_pre(component),
+            Profile::Default | Profile::Async => self.linker.instantiate_pre(component),
             // An interpreter's library imports sockets, whether a script uses them or not.
             Profile::Large => {
                 let mut linker = self.linker.clone();

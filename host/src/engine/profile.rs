@@ -7,6 +7,10 @@ use wasmtime::{Config, Enabled, PoolingAllocationConfig};
 const LARGE_CORE_INSTANCES: u32 = 200;
 /// Core modules of one component on `default`: an adapted `wasi:http` worker has 3 to 5.
 const CORE_INSTANCES: u32 = 50;
+/// The same on `async`, where each may wait on a stack of its own: a worker and a middleware before it, in one component.
+const ASYNC_CORE_INSTANCES: u32 = 12;
+/// Stacks of one component on `async`: one for each of its parts that may wait within a call, one for what starts next, one that is being put away.
+const ASYNC_STACKS: u32 = ASYNC_CORE_INSTANCES + 2;
 /// Linear memories of one component: its own and an adapter's.
 const MEMORIES: u32 = 2;
 /// Tables of one component.
@@ -48,17 +52,20 @@ pub enum Profile {
     Default,
     /// For a language's whole interpreter: large instances, fewer at once.
     Large,
+    /// For workers that answer by `wasi:http/handler` 0.3: small instances, whose calls may wait for several things at once.
+    Async,
 }
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Default, Self::Large];
+    pub const ALL: [Self; 3] = [Self::Default, Self::Large, Self::Async];
 
     /// As packs, metrics and messages say it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Large => "large",
+            Self::Async => "async",
         }
     }
 
@@ -71,14 +78,14 @@ impl Profile {
     pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Default => "; if it holds a language's interpreter, say `engine: large` for it in pack.yaml and build the pack again",
-            Self::Large => "",
+            Self::Large | Self::Async => "",
         }
     }
 
     /// Bytes of memories and tables that a warm-up may have.
     pub(crate) fn warm_up_memory(self) -> usize {
         match self {
-            Self::Default => WARM_UP_MEMORY,
+            Self::Default | Self::Async => WARM_UP_MEMORY,
             Self::Large => LARGE_WARM_UP_MEMORY,
         }
     }
@@ -86,7 +93,7 @@ impl Profile {
     /// Elements that one table may have.
     pub(crate) fn table_elements(self) -> usize {
         match self {
-            Self::Default => TABLE_ELEMENTS,
+            Self::Default | Self::Async => TABLE_ELEMENTS,
             Self::Large => LARGE_TABLE_ELEMENTS,
         }
     }
@@ -105,12 +112,18 @@ impl Profile {
             .wasm_exceptions(false);
         // Proposals that no worker needs, and that widen what a guest can reach.
         config.wasm_threads(false).wasm_memory64(false).wasm_multi_memory(false);
-        // Tasks and streams of the component model: a call of a worker without them would pay for their bookkeeping.
-        config.wasm_component_model_async(false).concurrency_support(false);
+        // What waits within a call costs every call of an engine something, so only one of them has it. Stacks and threads of a guest's own stay off:
+        // how many stacks one instance can hold depends on it.
+        let concurrent = self == Self::Async;
+        config
+            .concurrency_support(concurrent)
+            .wasm_component_model_async(concurrent)
+            .wasm_component_model_async_stackful(false)
+            .wasm_component_model_threading(false);
         config.relaxed_simd_deterministic(true);
         config.epoch_interruption(true);
         let stack = match self {
-            Self::Default => GUEST_STACK,
+            Self::Default | Self::Async => GUEST_STACK,
             Self::Large => LARGE_GUEST_STACK,
         };
         config.max_wasm_stack(stack).async_stack_size(stack + HOST_STACK);
@@ -141,6 +154,11 @@ impl Profile {
             Self::Default => pool
                 .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
                 .max_core_instances_per_component(CORE_INSTANCES)
+                .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
+            Self::Async => pool
+                .total_stacks(instances.saturating_mul(ASYNC_STACKS))
+                .total_core_instances(instances.saturating_mul(ASYNC_CORE_INSTANCES))
+                .max_core_instances_per_component(ASYNC_CORE_INSTANCES)
                 .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
             Self::Large => pool
                 .total_core_instances(instances.saturating_mul(LARGE_CORE_INSTANCES))

@@ -1,0 +1,50 @@
+//! A worker of `wasi:http/handler` 0.3 behind the gate.
+
+use crate::harness::{Gateway, SECRET, deployment, get, manifest, send_h1, slack};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+#[tokio::test]
+async fn a_service_answers_a_signed_webhook_and_a_public_route() {
+    let name = "hello-async";
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = manifest(folder.path(), &[]);
+    let secret = folder.path().join("slack.secret");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap().trim(), SECRET);
+    manifest["deployments"].as_array_mut().unwrap().push(deployment(name));
+    manifest["endpoints"].as_array_mut().unwrap().push(json!({
+        "id": "slack-service", "tenant": "acme", "provider": "slack", "path": format!("/slack/{name}"),
+        "deployment": name, "secrets": { "signing": [format!("file://{}", secret.display())] },
+    }));
+    let gateway = Gateway::start(folder, &manifest).await;
+
+    let answer = gateway.send(slack(name, "Ev-1")).await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, "hello /slack/hello-async"));
+    let mut forged = slack(name, "Ev-2");
+    *forged.body_mut() = forged.body().replace("hi", "ho");
+    assert_eq!(gateway.send(forged).await.status, 401);
+
+    let host = format!("{name}.localhost");
+    let seen = gateway.send(get(&host, "/seen?a=b")).await;
+    assert_eq!(seen.status, 200, "{}", seen.text);
+    for part in [
+        &host as &str,
+        "/seen?a=b",
+        "tollgate-tenant: acme",
+        "tollgate-revision: r1",
+        "x-request-id: ",
+    ] {
+        assert!(seen.text.contains(part), "{part} is not in {}", seen.text);
+    }
+    for (path, status) in [("/cpu", 504), ("/trap", 502), ("/headers", 502)] {
+        assert_eq!(gateway.send(get(&host, path)).await.status, status, "{path}");
+    }
+
+    let of_it = &[&format!("deployment=\"{name}\"") as &str];
+    assert_eq!(gateway.metric("tollgate_worker_calls_total", of_it).await, 5, "one was forged");
+    gateway.until("tollgate_pool_instances", 0).await;
+    let admin = TcpStream::connect(gateway.running.admin).await.unwrap();
+    let metrics = send_h1(admin, get("localhost", "/metrics")).await;
+    let gauge = "tollgate_engine_instances{engine=\"async\"} 0";
+    assert!(metrics.text.contains(gauge), "no {gauge}");
+}

@@ -1,0 +1,69 @@
+//! The body of an answer by `wasi:http` 0.3, as it leaves its guest.
+
+use crate::{
+    Revision,
+    call::{MAX_FIELD_BYTES, MAX_FIELDS},
+    limit::Limit,
+};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::sync::oneshot;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+/// Holds the trailers to the limits of a head, and tells the guest when all of it was taken.
+pub(crate) struct Leaving {
+    inner: WasiBody,
+    /// Dropped without a word when the body is given up.
+    told: Option<oneshot::Sender<Result<(), Error>>>,
+    revision: Arc<Revision>,
+}
+
+impl Leaving {
+    pub(crate) fn new(inner: WasiBody, told: oneshot::Sender<Result<(), Error>>, revision: Arc<Revision>) -> Self {
+        Self {
+            inner,
+            told: Some(told),
+            revision,
+        }
+    }
+
+    /// Within the limits of trailers, if they are any.
+    fn check(&self, frame: &Frame<Bytes>) -> Result<(), Error> {
+        let Some(trailers) = frame.trailers_ref() else { return Ok(()) };
+        let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        if trailers.len() <= MAX_FIELDS && bytes <= MAX_FIELD_BYTES {
+            return Ok(());
+        }
+        self.revision.counters.limits.add(Limit::Fields);
+        Err(Error::HttpResponseTrailerSectionSize(u32::try_from(bytes).ok()))
+    }
+}
+
+impl Body for Leaving {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        match (&polled, self.told.take()) {
+            // A guest that has not asked is not told.
+            (None, Some(told)) => drop(told.send(Ok(()))),
+            (Some(Ok(_)), told) => self.told = told,
+            _ => {}
+        }
+        Poll::Ready(polled.map(|frame| frame.and_then(|frame| self.check(&frame).map(|()| frame))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
