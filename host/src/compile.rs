@@ -50,13 +50,13 @@ impl Job {
         let snapshot = snapshot.unwrap_or_else(|| Err(Refusal::Form("taking it panicked".to_owned())));
         let engine = Engine::new(&self.engine.features()).map_err(refused)?;
         let snapshot = match snapshot {
-            Ok(bytes) => match compile(&engine, self.engine, &bytes) {
+            Ok(bytes) => match compile(&engine, &bytes) {
                 Ok(code) => return Ok(Compiled::of(Ok(()), code.into())),
                 Err(error) => Refusal::Form(format!("{error:#}")),
             },
             Err(refusal) => refusal,
         };
-        let code = compile(&engine, self.engine, &self.component).map_err(refused)?;
+        let code = compile(&engine, &self.component).map_err(refused)?;
         Ok(Compiled::of(Err(snapshot), code.into()))
     }
 
@@ -67,8 +67,8 @@ impl Job {
 }
 
 /// Machine code of the component without its shim, where that can be had.
-fn compile(engine: &Engine, profile: Profile, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    if let Ok(inlined) = shim::inlined(component, profile.table_elements())
+fn compile(engine: &Engine, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    if let Ok(inlined) = shim::inlined(component)
         && let Ok(code) = engine.precompile_component(&inlined)
     {
         return Ok(code);

@@ -5,16 +5,15 @@
 //! empty yet, is instantiated first and gives the worker its imports; the *fixups* are instantiated last and fill the table. Every request
 //! pays for all of these instances, and the shim's part is the larger one of the two: a function reference for each of its exports.
 //!
-//! The shim needs no instance of its own. Here its functions and its table move into the worker's module, where nothing else reaches them; the
+//! The shim needs no instance of its own. Here its functions and its table move into the worker's module, whose own code does not know of them; the
 //! fixups fill that table. What the worker does stays the same, call by call. The result is derived as machine code is, and checked by
 //! wasmtime as any component; a component of any other form is left as it is.
 
-mod fixups;
 mod form;
 mod worker;
 
 use form::{Form, sections};
-use std::{borrow::Cow, ops::Range};
+use std::ops::Range;
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, ExportKind, InstanceSection, ModuleArg,
     RawSection,
@@ -52,17 +51,14 @@ impl From<Error<Self>> for Unfit {
     }
 }
 
-/// The same component, its shim within its worker's module; for a pool whose tables have so many elements.
+/// The same component, its shim within its worker's module.
 ///
 /// # Errors
 /// Why it stays as it is: it has no shim, or one of another form.
-pub(crate) fn inlined(component: &[u8], elements: usize) -> Result<Vec<u8>, Unfit> {
+pub(crate) fn inlined(component: &[u8]) -> Result<Vec<u8>, Unfit> {
     let sections = sections(component)?;
     let form = Form::read(component, &sections)?;
     let worker = Worker::survey(&form)?;
-    if worker.table().minimum > elements as u64 {
-        return Err(Unfit::new("its worker's table leaves no room"));
-    }
     let mut rewriter = Rewriter {
         component,
         worker: &worker,
@@ -94,14 +90,16 @@ impl<'a> Rewriter<'a> {
             Payload::Version { .. } | Payload::End(_) => {}
             Payload::ModuleSection { unchecked_range, .. } => {
                 let module = self.bytes(unchecked_range)?;
-                let data = match self.modules {
-                    index if index == self.form.worker_module => self.worker.rewritten()?.into(),
-                    index if index == self.form.fixups_module => fixups::moved(module, self.worker.table())?.into(),
-                    _ => Cow::Borrowed(module),
+                let rewritten;
+                let data = if self.modules == self.form.worker_module {
+                    rewritten = self.worker.rewritten()?;
+                    &rewritten
+                } else {
+                    module
                 };
                 self.modules += 1;
                 let id = ComponentSectionId::CoreModule as u8;
-                out.section(&RawSection { id, data: &data });
+                out.section(&RawSection { id, data });
             }
             Payload::ComponentSection { unchecked_range, .. } => {
                 let id = ComponentSectionId::Component as u8;

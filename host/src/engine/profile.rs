@@ -15,6 +15,8 @@ const ASYNC_STACKS: u32 = ASYNC_CORE_INSTANCES + 2;
 const MEMORIES: u32 = 2;
 /// Tables of one component.
 const TABLES: u32 = 20;
+/// Tables of one module: its own, and that of the shim which moves into it.
+const MODULE_TABLES: u32 = 2;
 /// Elements of one table on `default`: fits Rust, C and Go.
 const TABLE_ELEMENTS: usize = 20_000;
 /// The same on `large`: ten times what today's largest interpreter has, with its native libraries.
@@ -90,14 +92,6 @@ impl Profile {
         }
     }
 
-    /// Elements that one table may have.
-    pub(crate) fn table_elements(self) -> usize {
-        match self {
-            Self::Default | Self::Async => TABLE_ELEMENTS,
-            Self::Large => LARGE_TABLE_ELEMENTS,
-        }
-    }
-
     /// What decides the machine code, and so must be the same where it is made and where it runs.
     ///
     /// Guard pages and Spectre mitigations stay on: wasmtime's defaults, never touched here.
@@ -146,7 +140,7 @@ impl Profile {
             .max_memories_per_component(MEMORIES)
             .max_tables_per_component(TABLES)
             .max_unused_warm_slots(instances)
-            .table_elements(self.table_elements())
+            .max_tables_per_module(MODULE_TABLES)
             .table_keep_resident(TABLE_KEEP_RESIDENT)
             // Asks the kernel which pages were written, and wipes only those; from Linux 6.7.
             .pagemap_scan(Enabled::Auto);
@@ -154,15 +148,18 @@ impl Profile {
             Self::Default => pool
                 .total_core_instances(instances.saturating_mul(CORE_INSTANCES))
                 .max_core_instances_per_component(CORE_INSTANCES)
+                .table_elements(TABLE_ELEMENTS)
                 .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
             Self::Async => pool
                 .total_stacks(instances.saturating_mul(ASYNC_STACKS))
                 .total_core_instances(instances.saturating_mul(ASYNC_CORE_INSTANCES))
                 .max_core_instances_per_component(ASYNC_CORE_INSTANCES)
+                .table_elements(TABLE_ELEMENTS)
                 .linear_memory_keep_resident(MEMORY_KEEP_RESIDENT),
             Self::Large => pool
                 .total_core_instances(instances.saturating_mul(LARGE_CORE_INSTANCES))
                 .max_core_instances_per_component(LARGE_CORE_INSTANCES)
+                .table_elements(LARGE_TABLE_ELEMENTS)
                 .max_component_instance_size(LARGE_INSTANCE)
                 .max_core_instance_size(LARGE_INSTANCE)
                 .linear_memory_keep_resident(LARGE_MEMORY_KEEP_RESIDENT),

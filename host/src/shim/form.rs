@@ -18,8 +18,6 @@ pub(super) struct Form<'a> {
     pub(super) worker_module: u32,
     /// The bytes of that module.
     pub(super) module: &'a [u8],
-    /// The module that fills the shim's table.
-    pub(super) fixups_module: u32,
     /// Its imports that are the shim's, by module and name, with their places in the table.
     pub(super) imports: BTreeMap<(&'a str, &'a str), u32>,
     /// Elements of the table.
@@ -53,8 +51,6 @@ struct Survey<'a> {
     instances: Vec<Instance<'a>>,
     /// Core functions: the instance and the name of those that are exports of one.
     functions: Vec<Option<(u32, &'a str)>>,
-    /// Core tables: the instance that exports each.
-    tables: Vec<u32>,
 }
 
 impl<'a> Survey<'a> {
@@ -87,11 +83,6 @@ impl<'a> Survey<'a> {
                                 instance_index,
                                 name,
                             } => survey.functions.push(Some((instance_index, name))),
-                            ComponentAlias::CoreInstanceExport {
-                                kind: ExternalKind::Table,
-                                instance_index,
-                                ..
-                            } => survey.tables.push(instance_index),
                             ComponentAlias::InstanceExport {
                                 kind: ComponentExternalKind::Module,
                                 ..
@@ -131,17 +122,16 @@ impl<'a> Survey<'a> {
         Err(Unfit::new("it has no shim"))
     }
 
-    /// Instances that only carry things from one place to another, and these among them.
-    fn bundles(&self, these: impl Fn(ExternalKind, u32) -> bool) -> BTreeSet<u32> {
+    /// Instances that only carry functions from one place to another, and these among them.
+    fn bundles(&self, these: &BTreeMap<u32, u32>) -> BTreeSet<u32> {
         let carry = |instance: &Instance<'_>| match instance {
-            Instance::FromExports(exports) => exports.iter().any(|export| these(export.kind, export.index)),
+            Instance::FromExports(exports) => exports
+                .iter()
+                .any(|export| export.kind == ExternalKind::Func && these.contains_key(&export.index)),
             Instance::Instantiate { .. } => false,
         };
-        (0..)
-            .zip(&self.instances)
-            .filter(|(_, instance)| carry(instance))
-            .map(|(index, _)| index)
-            .collect()
+        let all = (0..).zip(&self.instances);
+        all.filter(|(_, instance)| carry(instance)).map(|(index, _)| index).collect()
     }
 
     /// The one instance that takes any of these, with its module and what else it takes.
@@ -187,11 +177,8 @@ impl<'a> Form<'a> {
                 _ => None,
             })
             .collect();
-        let carrying = survey.bundles(|kind, index| kind == ExternalKind::Func && slots.contains_key(&index));
-        let (worker, worker_module, args) = survey.only_one_with(&carrying)?;
-        let tables = survey.bundles(|kind, index| kind == ExternalKind::Table && survey.tables.get(index as usize) == Some(&shim));
-        let (_, fixups_module, _) = survey.only_one_with(&tables)?;
-        if worker_module == fixups_module || survey.takes(shim) {
+        let (worker, worker_module, args) = survey.only_one_with(&survey.bundles(&slots))?;
+        if survey.takes(shim) {
             return Err(Unfit::new("its worker is made in another way"));
         }
         let mut imports = BTreeMap::new();
@@ -214,7 +201,6 @@ impl<'a> Form<'a> {
                 .modules
                 .get(worker_module as usize)
                 .ok_or_else(|| Unfit::new("it is cut short"))?,
-            fixups_module,
             imports,
             size: what.size,
         })

@@ -1,5 +1,4 @@
-//! The worker's module with the shim's functions in it, and with the shim's table at the end of its own: a module has one table at most, as
-//! the pool has places for.
+//! The worker's module with the shim's functions and table in it.
 
 use super::{
     TABLE, Unfit,
@@ -11,7 +10,7 @@ use wasm_encoder::{
 };
 use wasmparser::{
     CodeSectionReader, CustomSectionReader, ExportSectionReader, FunctionSectionReader, ImportSectionReader, Imports, KnownCustom, Parser,
-    Payload, TableInit, TableSectionReader, TypeRef,
+    Payload, TableSectionReader, TypeRef,
 };
 
 /// A function that was an import and calls through the table now.
@@ -21,15 +20,8 @@ struct Stub {
     slot: u32,
 }
 
-/// The worker's table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Table {
-    /// With the shim's elements.
-    pub(super) minimum: u64,
-    pub(super) maximum: Option<u64>,
-    /// Where the shim's elements begin.
-    pub(super) base: u32,
-}
+/// Tables that a module may have of its own: the pool has places for one more.
+const MAX_TABLES: u32 = 1;
 
 /// What is known of the module before it is written anew. Imported functions that were the shim's become the first defined ones: other imports
 /// keep their order and move down, and the module's own functions keep their indices.
@@ -38,14 +30,16 @@ pub(super) struct Worker<'a> {
     stubs: Vec<Stub>,
     /// New indices of what was imported.
     imports: Vec<u32>,
-    table: Table,
+    /// Index of the shim's table: the last one.
+    table: u32,
 }
 
 impl<'a> Worker<'a> {
     /// # Errors
     /// When it has not what every worker's module has.
     pub(super) fn survey(form: &'a Form<'a>) -> Result<Self, Unfit> {
-        let (mut types, mut slots, mut tables) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut types, mut slots) = (Vec::new(), Vec::new());
+        let (mut imported, mut defined) = (0, 0);
         let (mut functions, mut code, mut exports) = (false, false, false);
         for section in Parser::new(0).parse_all(form.module) {
             match section? {
@@ -55,15 +49,14 @@ impl<'a> Worker<'a> {
                         let import = import?;
                         match import.ty {
                             TypeRef::Func(ty) => slots.push((ty, form.imports.get(&(import.module, import.name)).copied())),
-                            TypeRef::FuncExact(_) | TypeRef::Table(_) => {
-                                return Err(Unfit::new("its worker imports a table, or a function by its exact type"));
-                            }
+                            TypeRef::FuncExact(_) => return Err(Unfit::new("its worker imports a function by its exact type")),
+                            TypeRef::Table(_) => imported += 1,
                             _ => {}
                         }
                     }
                 }
                 Payload::FunctionSection(_) => functions = true,
-                Payload::TableSection(section) => tables = section.into_iter().collect::<Result<_, _>>()?,
+                Payload::TableSection(section) => defined = section.count(),
                 Payload::ExportSection(section) => {
                     exports = true;
                     for export in section {
@@ -75,6 +68,9 @@ impl<'a> Worker<'a> {
                 Payload::CodeSectionStart { .. } => code = true,
                 _ => {}
             }
+        }
+        if defined > MAX_TABLES {
+            return Err(Unfit::new("its worker has more than one table"));
         }
         if !(functions && code && exports) {
             return Err(Unfit::new("its worker has no functions or no exports"));
@@ -96,13 +92,19 @@ impl<'a> Worker<'a> {
             form,
             stubs,
             imports,
-            table: table(&tables, form.size)?,
+            table: imported + defined,
         })
     }
 
-    /// The table as it will be.
-    pub(super) fn table(&self) -> Table {
-        self.table
+    fn add_table(&self, tables: &mut TableSection) {
+        let size = u64::from(self.form.size);
+        tables.table(TableType {
+            element_type: RefType::FUNCREF,
+            table64: false,
+            minimum: size,
+            maximum: Some(size),
+            shared: false,
+        });
     }
 
     /// The module with the shim in it.
@@ -113,41 +115,6 @@ impl<'a> Worker<'a> {
         let mut out = Module::new();
         Rewriter(self).parse_core_module(&mut out, Parser::new(0), self.form.module)?;
         Ok(out.finish())
-    }
-}
-
-/// Its only table, with room for the shim's elements behind its own.
-fn table(tables: &[wasmparser::Table<'_>], size: u32) -> Result<Table, Unfit> {
-    let other = || Unfit::new("its worker has a table of another form");
-    let (base, maximum) = match tables {
-        [] => (0, Some(0)),
-        [table] if table.ty.element_type == wasmparser::RefType::FUNCREF && !table.ty.table64 && !table.ty.shared => {
-            (table.ty.initial, table.ty.maximum)
-        }
-        _ => return Err(other()),
-    };
-    let longer = |elements: u64| {
-        elements
-            .checked_add(size.into())
-            .filter(|sum| u32::try_from(*sum).is_ok())
-            .ok_or_else(other)
-    };
-    Ok(Table {
-        minimum: longer(base)?,
-        maximum: maximum.map(longer).transpose()?,
-        base: u32::try_from(base).map_err(|_| other())?,
-    })
-}
-
-impl Table {
-    pub(super) fn ty(self) -> TableType {
-        TableType {
-            element_type: RefType::FUNCREF,
-            table64: false,
-            minimum: self.minimum,
-            maximum: self.maximum,
-            shared: false,
-        }
     }
 }
 
@@ -180,15 +147,8 @@ impl Reencode for Rewriter<'_> {
     }
 
     fn parse_table_section(&mut self, tables: &mut TableSection, section: TableSectionReader<'_>) -> Result<(), Error<Unfit>> {
-        for table in section {
-            match table?.init {
-                TableInit::RefNull => tables.table(self.0.table.ty()),
-                TableInit::Expr(value) => {
-                    let value = self.const_expr(value)?;
-                    tables.table_with_init(self.0.table.ty(), &value)
-                }
-            };
-        }
+        utils::parse_table_section(self, tables, section)?;
+        self.0.add_table(tables);
         Ok(())
     }
 
@@ -201,7 +161,7 @@ impl Reencode for Rewriter<'_> {
     ) -> Result<(), Error<Unfit>> {
         if after == Some(SectionId::Function) && before != Some(SectionId::Table) {
             let mut tables = TableSection::new();
-            tables.table(self.0.table.ty());
+            self.0.add_table(&mut tables);
             module.section(&tables);
         }
         Ok(())
@@ -209,7 +169,7 @@ impl Reencode for Rewriter<'_> {
 
     fn parse_export_section(&mut self, exports: &mut ExportSection, section: ExportSectionReader<'_>) -> Result<(), Error<Unfit>> {
         utils::parse_export_section(self, exports, section)?;
-        exports.export(TABLE, ExportKind::Table, 0);
+        exports.export(TABLE, ExportKind::Table, self.0.table);
         Ok(())
     }
 
@@ -220,8 +180,10 @@ impl Reencode for Rewriter<'_> {
             for param in 0..stub.params {
                 instructions.local_get(param);
             }
-            let place = self.0.table.base.wrapping_add(stub.slot);
-            instructions.i32_const(place.cast_signed()).call_indirect(0, stub.ty).end();
+            instructions
+                .i32_const(stub.slot.cast_signed())
+                .call_indirect(self.0.table, stub.ty)
+                .end();
             code.function(&function);
         }
         utils::parse_code_section(self, code, section)
