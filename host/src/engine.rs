@@ -239,7 +239,7 @@ impl Host {
         self.0.residence.loaded()
     }
 
-    /// Lets go of workers that nobody has called for too long. Looks at files: call it from a blocking thread.
+    /// Lets go of workers that nobody has called for too long. Looks at the file of each that is to leave, and of all once an hour: microseconds each.
     pub fn sweep(&self, now: Instant) {
         self.0.residence.sweep(now);
     }

@@ -10,10 +10,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, MissedTickBehavior, interval},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tollgate_host::{Components, Host};
 use tollgate_packs::{
     Digest, Pack, Trust, TrustedKey,
@@ -121,10 +118,7 @@ pub(super) async fn rest(host: Host) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let host = host.clone();
-        if let Err(error) = spawn_blocking(move || host.sweep(Instant::now())).await {
-            tracing::error!(%error, "a sweep of the workers in memory panicked");
-        }
+        host.sweep(Instant::now());
     }
 }
 
