@@ -19,7 +19,7 @@ use wasm_encoder::{
     RawSection,
     reencode::{Error, Reencode, ReencodeComponent},
 };
-use wasmparser::{ComponentAlias, ComponentType, ExternalKind, Instance, KnownCustom, Payload};
+use wasmparser::{ComponentAlias, ComponentType, ExternalKind, Instance, KnownCustom, Payload, Validator, WasmFeatures};
 use worker::Worker;
 
 /// What the worker's module exports the shim's table as: the fixups import it.
@@ -56,6 +56,8 @@ impl From<Error<Self>> for Unfit {
 /// # Errors
 /// Why it stays as it is: it has no shim, or one of another form.
 pub(crate) fn inlined(component: &[u8]) -> Result<Vec<u8>, Unfit> {
+    // Some that are not valid would become so; they are for wasmtime to refuse, which knows better what it accepts.
+    Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
     let sections = sections(component)?;
     let form = Form::read(component, &sections)?;
     let worker = Worker::survey(&form)?;

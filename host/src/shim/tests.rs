@@ -191,6 +191,11 @@ fn another_form_stays_as_it_is() {
         let component = component(&parts);
         assert_eq!(inlined(&component), Err(Unfit::new(why)), "{why}");
     }
+    // The same but for a type: were it not looked at before, what comes out would be valid.
+    let other_type = WORKER.replace("(func $shout (param i32 i32))", "(func $shout (param i32 i64))");
+    let other_type = other_type.replace("i32.const 16 i32.const 4 call $shout", "i32.const 16 i64.const 4 call $shout");
+    let invalid = component(&[SHIM, &other_type, FIXUPS, WIRING]);
+    assert!(inlined(&invalid).is_err_and(|why| why.0.contains("type mismatch")));
     let cut = component(&[SHIM, WORKER, FIXUPS, WIRING]);
     for end in 0..cut.len() {
         let cut = cut.get(..end).expect("a part");
