@@ -6,6 +6,7 @@ use crate::{
     body::{Incoming, Leaving},
     guest::Guest,
 };
+use http::{Method, StatusCode};
 use http_body_util::BodyExt;
 use std::{
     future::poll_fn,
@@ -58,12 +59,16 @@ pub(super) async fn run(
 
 /// The answer's head, with a body that the guest goes on to fill.
 async fn call(service: &Service, guest: &Accessor<Guest>, request: Request, revision: &Arc<Revision>) -> wasmtime::Result<Head> {
+    let is_head = request.method == Method::HEAD;
     let response = match service.handle(guest, request).await? {
         Ok(response) => response,
         Err(code) => return Ok(Err(format!("{code:?}"))),
     };
+    let is_promised = !is_head && response.status != StatusCode::NOT_MODIFIED;
     let (told, taken) = oneshot::channel();
     let taken = async { taken.await.unwrap_or(Err(Error::ConnectionTerminated)) };
     let answer = guest.with(|store| response.into_http(store, taken))?;
-    Ok(Ok(answer.map(|body| Leaving::new(body, told, Arc::clone(revision)).boxed_unsync())))
+    Ok(Ok(answer.map(|body| {
+        Leaving::new(body, told, is_promised, Arc::clone(revision)).boxed_unsync()
+    })))
 }

@@ -88,6 +88,9 @@ pub async fn commit(path: &str, query: &str) -> Option<Answer> {
         "/short" => {
             let headers = Fields::new();
             headers.append("content-length", b"100").expect("a valid header");
+            if query == "none" {
+                return Some(Ok(begin(200, headers, None, no_trailers())));
+            }
             let (mut body, contents) = wit_stream::new();
             spawn_local(async move { drop(body.write_all(b"short".to_vec()).await) });
             return Some(Ok(begin(200, headers, Some(contents), no_trailers())));
