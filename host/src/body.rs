@@ -3,6 +3,7 @@
 //! Both ways drop empty DATA frames: a guest (or a client) that writes them for ever would fill the HTTP/2 send queue, which
 //! takes them without reserving capacity (GHSA-f8mm-ggr3-89wh, open in wasmtime 48.0.8).
 
+mod handed;
 mod leaving;
 mod spliced;
 
@@ -23,6 +24,7 @@ use tokio::{
 };
 use wasmtime_wasi_http::WasiBody;
 
+pub(crate) use handed::{Inward, Outward};
 pub(crate) use leaving::Leaving;
 pub(crate) use spliced::Spliced;
 

@@ -178,7 +178,7 @@ pub(crate) async fn run(
                 Collected::Spliced(whole, rest) => {
                     shared.caller.lags.store(true, Relaxed);
                     let rest = Streaming::new(DropEmpty(rest), shared, None, Arc::clone(revision));
-                    let body = Spliced::new(whole, rest, sleep_until(wall), places);
+                    let body = Spliced::new(whole, rest, wall, places);
                     Ok(http::Response::from_parts(parts, body.boxed_unsync()))
                 }
                 Collected::Failed(error) => {

@@ -1,7 +1,7 @@
 //! Calling out. The host has no client: what a worker sends goes to the [`Outbound`] of its revision, which decides what is granted, and
 //! sends it. A revision without one may call nowhere.
 
-use crate::body::DropEmpty;
+use crate::body::{DropEmpty, Inward, Outward};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header::HeaderValue, uri::Scheme};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
@@ -235,7 +235,11 @@ impl WasiHttpHooks for Exit {
         _: Sending,
     ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Sending), Error>> + Send> {
         // GHSA-f8mm-ggr3-89wh holds for a client's HTTP/2 as well.
-        let request = request.map(|body| DropEmpty(body).map_err(|_| OutboundError::RequestIncomplete).boxed_unsync());
+        let request = request.map(|body| {
+            DropEmpty(Outward(body))
+                .map_err(|_| OutboundError::RequestIncomplete)
+                .boxed_unsync()
+        });
         let sent = match self.send(request, options.unwrap_or_default()) {
             Ok(sent) => sent,
             Err(error) => return Box::new(std::future::ready(Err(error.into()))),
@@ -243,7 +247,7 @@ impl WasiHttpHooks for Exit {
         Box::new(async move {
             let answer = sent.await?;
             let nothing: Sending = Box::new(std::future::ready(Ok(())));
-            Ok((answer.map(|body| body.map_err(Error::from).boxed_unsync()), nothing))
+            Ok((answer.map(|body| Inward::new(body.map_err(Error::from)).boxed_unsync()), nothing))
         })
     }
 

@@ -1,5 +1,6 @@
 //! The body of an answer by `wasi:http` 0.3, as it leaves its guest.
 
+use super::Outward;
 use crate::{
     Revision,
     call::{MAX_FIELD_BYTES, MAX_FIELDS},
@@ -17,7 +18,7 @@ use wasmtime_wasi_http::{Error, WasiBody};
 
 /// Holds the trailers to the limits of a head and the bytes to the length that the head promised, and tells the guest when all of it was taken.
 pub(crate) struct Leaving {
-    inner: WasiBody,
+    inner: Outward<WasiBody>,
     /// Dropped without a word when the body is given up.
     told: Option<oneshot::Sender<Result<(), Error>>>,
     /// Not so where a head promises what no body follows (RFC 9110 8.6): to `HEAD`, and with 304.
@@ -28,7 +29,7 @@ pub(crate) struct Leaving {
 impl Leaving {
     pub(crate) fn new(inner: WasiBody, told: oneshot::Sender<Result<(), Error>>, is_promised: bool, revision: Arc<Revision>) -> Self {
         Self {
-            inner,
+            inner: Outward(inner),
             told: Some(told),
             is_promised,
             revision,

@@ -8,25 +8,27 @@ use std::{
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::time::Sleep;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
 
 /// What was there when the worker returned, then the rest.
 pub(crate) struct Spliced {
     there: Whole,
     rest: Streaming,
-    wall: Pin<Box<Sleep>>,
-    /// It counts as a call until it has ended.
-    _places: Places,
+    /// It counts as a call until it has ended, and no longer than a call may take: this task holds its places until then, since nobody polls a body
+    /// whose reader takes nothing.
+    wall: JoinHandle<()>,
 }
 
 impl Spliced {
-    pub(crate) fn new(there: Whole, rest: Streaming, wall: Sleep, places: Places) -> Self {
-        Self {
-            there,
-            rest,
-            wall: Box::pin(wall),
-            _places: places,
-        }
+    pub(crate) fn new(there: Whole, rest: Streaming, wall: Instant, places: Places) -> Self {
+        let wall = tokio::spawn(async move {
+            let _places = places;
+            sleep_until(wall).await;
+        });
+        Self { there, rest, wall }
     }
 }
 
@@ -38,9 +40,15 @@ impl Body for Spliced {
         if let ready @ Poll::Ready(Some(_)) = Pin::new(&mut self.there).poll_frame(cx) {
             return ready;
         }
-        if self.wall.as_mut().poll(cx).is_ready() {
+        if Pin::new(&mut self.wall).poll(cx).is_ready() {
             return Poll::Ready(Some(Err(self.rest.cut_off(CallError::Wall))));
         }
         Pin::new(&mut self.rest).poll_frame(cx)
+    }
+}
+
+impl Drop for Spliced {
+    fn drop(&mut self) {
+        self.wall.abort();
     }
 }

@@ -3,7 +3,7 @@
 use super::{Head, Outcome, begins, not_instantiated, trapped};
 use crate::{
     CallError, Revision,
-    body::{Incoming, Leaving},
+    body::{Incoming, Inward, Leaving},
     guest::Guest,
 };
 use http::{Method, StatusCode};
@@ -34,7 +34,7 @@ pub(super) async fn run(
     answer: oneshot::Sender<Head>,
 ) -> Outcome {
     // What the guest says of how it took the request is nobody's news.
-    let (request, _) = Request::from_http(store.data_mut().http().hooks, request);
+    let (request, _) = Request::from_http(store.data_mut().http().hooks, request.map(Inward::new));
     begins(revision);
     let service = pre.instantiate_async(&mut *store).await;
     let service = service.map_err(|error| not_instantiated(revision, &error))?;

@@ -3,8 +3,8 @@
 use super::Unfit;
 use std::collections::{BTreeMap, BTreeSet};
 use wasmparser::{
-    CanonicalFunction, Chunk, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentTypeRef, CompositeInnerType,
-    ExternalKind, FunctionBody, Instance, InstantiationArg, Operator, Parser, Payload,
+    CanonicalFunction, Chunk, ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef,
+    CompositeInnerType, ExternalKind, FunctionBody, Instance, InstantiationArg, Operator, Parser, Payload,
 };
 
 /// A component with a shim.
@@ -44,6 +44,48 @@ pub(super) fn sections(component: &[u8]) -> Result<Vec<Payload<'_>>, Unfit> {
     Ok(sections)
 }
 
+/// Whether a module comes from outside, goes outside, or is named by a component within: it could be instantiated with other imports than here.
+fn hands_modules_on(component: &[u8]) -> Result<bool, Unfit> {
+    let is_module = |kind: ComponentExternalKind| kind == ComponentExternalKind::Module;
+    for section in Parser::new(0).parse_all(component) {
+        let mut found = false;
+        match section? {
+            Payload::ComponentImportSection(imports) => {
+                for import in imports {
+                    found |= matches!(import?.ty, ComponentTypeRef::Module(_));
+                }
+            }
+            Payload::ComponentExportSection(exports) => {
+                for export in exports {
+                    found |= is_module(export?.kind);
+                }
+            }
+            Payload::ComponentAliasSection(aliases) => {
+                for alias in aliases {
+                    found |= match alias? {
+                        ComponentAlias::InstanceExport { kind, .. } => is_module(kind),
+                        ComponentAlias::Outer { kind, .. } => kind == ComponentOuterAliasKind::CoreModule,
+                        ComponentAlias::CoreInstanceExport { .. } => false,
+                    };
+                }
+            }
+            Payload::ComponentInstanceSection(instances) => {
+                for instance in instances {
+                    found |= match instance? {
+                        ComponentInstance::Instantiate { args, .. } => args.iter().any(|arg| is_module(arg.kind)),
+                        ComponentInstance::FromExports(exports) => exports.iter().any(|export| is_module(export.kind)),
+                    };
+                }
+            }
+            _ => {}
+        }
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The index spaces that a shim is found by.
 #[derive(Default)]
 struct Survey<'a> {
@@ -55,20 +97,15 @@ struct Survey<'a> {
 
 impl<'a> Survey<'a> {
     fn of(component: &'a [u8], sections: &[Payload<'a>]) -> Result<Self, Unfit> {
-        let foreign = || Unfit::new("it takes modules from outside");
+        if hands_modules_on(component)? {
+            return Err(Unfit::new("its modules are used in more than one place"));
+        }
         let mut survey = Self::default();
         for section in sections {
             match section {
                 Payload::ModuleSection { unchecked_range, .. } => {
                     let module = component.get(unchecked_range.clone());
                     survey.modules.push(module.ok_or_else(|| Unfit::new("it is cut short"))?);
-                }
-                Payload::ComponentImportSection(imports) => {
-                    for import in imports.clone() {
-                        if let ComponentTypeRef::Module(_) = import?.ty {
-                            return Err(foreign());
-                        }
-                    }
                 }
                 Payload::InstanceSection(instances) => {
                     for instance in instances.clone() {
@@ -77,21 +114,13 @@ impl<'a> Survey<'a> {
                 }
                 Payload::ComponentAliasSection(aliases) => {
                     for alias in aliases.clone() {
-                        match alias? {
-                            ComponentAlias::CoreInstanceExport {
-                                kind: ExternalKind::Func,
-                                instance_index,
-                                name,
-                            } => survey.functions.push(Some((instance_index, name))),
-                            ComponentAlias::InstanceExport {
-                                kind: ComponentExternalKind::Module,
-                                ..
-                            }
-                            | ComponentAlias::Outer {
-                                kind: ComponentOuterAliasKind::CoreModule,
-                                ..
-                            } => return Err(foreign()),
-                            _ => {}
+                        if let ComponentAlias::CoreInstanceExport {
+                            kind: ExternalKind::Func,
+                            instance_index,
+                            name,
+                        } = alias?
+                        {
+                            survey.functions.push(Some((instance_index, name)));
                         }
                     }
                 }

@@ -169,6 +169,15 @@ fn another_form_stays_as_it_is() {
             [shim("", ""), worker("", ""), fixups("", ""), twice],
         ),
         (
+            "its modules are used in more than one place",
+            [
+                shim("", ""),
+                worker("", "") + "(component $within (alias outer 1 $worker (core module $again)))",
+                fixups("", ""),
+                wiring("", ""),
+            ],
+        ),
+        (
             "its worker has more than one table",
             [
                 shim("", ""),

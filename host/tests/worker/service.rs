@@ -88,10 +88,14 @@ async fn said(revision: &Arc<Revision>, request: http::Request<RequestBody>) -> 
 
 /// How a call ends, whether before its head or after it.
 async fn end(revision: &Arc<Revision>, path: &str) -> Result<Bytes, CallError> {
-    match revision.call(get(path)).await?.into_body().collect().await {
+    ended(revision, get(path)).await
+}
+
+async fn ended(revision: &Arc<Revision>, request: http::Request<RequestBody>) -> Result<Bytes, CallError> {
+    match revision.call(request).await?.into_body().collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(BodyError::Worker(error)) => Err(error),
-        Err(other) => panic!("{path}: {other}"),
+        Err(other) => panic!("{other}"),
     }
 }
 
@@ -188,6 +192,38 @@ async fn a_body_that_was_handed_on_counts_and_ends_with_its_calls_wall_time() {
     assert_eq!(end, Err(BodyError::Worker(CallError::Wall)));
     assert_eq!(revision.counters().limits.of(Limit::Wall), 1);
     assert_eq!(said(&revision, get("/")).await, "hello /");
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_takes_holds_its_place_no_longer_than_a_call_may_take() {
+    let within = Limits {
+        wall: Duration::from_millis(100),
+        concurrency: 1,
+        queue: 0,
+        ..limits()
+    };
+    let (_host, revision) = alone(within);
+    let (_send, receive) = piecemeal();
+    let mut request = post("/echo", receive);
+    request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
+    let untaken = revision.call(request).await.unwrap();
+    while let Err(refused) = revision.call(get("/")).await {
+        assert_eq!(refused, CallError::Saturated("the queue is full"));
+        tokio::task::yield_now().await;
+    }
+    drop(untaken);
+}
+
+#[tokio::test]
+async fn a_body_is_handed_on_whole_or_not_at_all() {
+    // More than a guest is given at once.
+    static SENT: [u8; 300_000] = [b'7'; 300_000];
+    assert_eq!(said(shared(), post("/rest", body(&SENT))).await.as_bytes(), SENT);
+    let error = ended(shared(), post("/rest?after=10", body(&SENT))).await.unwrap_err();
+    assert!(
+        matches!(&error, CallError::Trap(why) if why.contains("had begun to read")),
+        "what wasmtime forgets is not missing without a word: {error}"
+    );
 }
 
 #[tokio::test]

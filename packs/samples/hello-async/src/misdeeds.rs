@@ -129,7 +129,9 @@ fn recurse(depth: u64) -> u64 {
 fn many(count: usize) -> Fields {
     let fields = Fields::new();
     for number in 0..count {
-        fields.append(&format!("x-{number}"), number.to_string().as_bytes()).expect("a valid header");
+        fields
+            .append(&format!("x-{number}"), number.to_string().as_bytes())
+            .expect("a valid header");
     }
     fields
 }
