@@ -8,7 +8,7 @@ use tollgate_packs::SigningKey;
 /// Signs the samples of this checkout.
 pub(crate) const DEV_KEY: &str = "dev.key";
 /// Under `packs/samples`, those in Rust.
-const NAMES: [&str; 6] = ["echo", "hello", "hello-async", "hostile", "interfaces", "support"];
+const NAMES: [&str; 6] = ["echo", "hello", "hostile", "interfaces", "service", "support"];
 
 /// Leaves `NAME.wasm`, `NAME.gtpack`, `dev.key` and `dev.pub` in `target/samples`.
 ///

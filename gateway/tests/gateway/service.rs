@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn a_service_answers_a_signed_webhook_and_a_public_route() {
-    let name = "hello-async";
+    let name = "service";
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = manifest(folder.path(), &[]);
     let secret = folder.path().join("slack.secret");
@@ -19,7 +19,7 @@ async fn a_service_answers_a_signed_webhook_and_a_public_route() {
     let gateway = Gateway::start(folder, &manifest).await;
 
     let answer = gateway.send(slack(name, "Ev-1")).await;
-    assert_eq!((answer.status, answer.text.as_str()), (200, "hello /slack/hello-async"));
+    assert_eq!((answer.status, answer.text.as_str()), (200, "hello /slack/service"));
     let mut forged = slack(name, "Ev-2");
     *forged.body_mut() = forged.body().replace("hi", "ho");
     assert_eq!(gateway.send(forged).await.status, 401);

@@ -1,5 +1,5 @@
 //! Workers of `wasi:http/handler` 0.3 on the engine `async`: what they see and say, what bounds them, and what they may reach. The worker is
-//! `hello-async`.
+//! `service`.
 
 use super::{body, limits, sample, spec, until};
 use bytes::Bytes;
@@ -37,7 +37,7 @@ fn host() -> Host {
 fn service(tenant: &str, limits: Limits) -> RevisionSpec {
     RevisionSpec {
         engine: Profile::Async,
-        ..spec("hello-async", tenant, limits)
+        ..spec("service", tenant, limits)
     }
 }
 
@@ -579,8 +579,8 @@ async fn a_service_calls_out_to_what_is_granted_and_nowhere_else() {
 fn a_component_for_another_engine_is_told_of_it() {
     let host = host();
     for (name, engine, told) in [
-        ("hello-async", Profile::Default, "say `engine: async`"),
-        ("hello-async", Profile::Large, "say `engine: async`"),
+        ("service", Profile::Default, "say `engine: async`"),
+        ("service", Profile::Large, "say `engine: async`"),
         ("hello", Profile::Async, "say `engine: default`"),
     ] {
         let spec = RevisionSpec {
@@ -614,7 +614,7 @@ fn no_snapshot_is_taken_and_the_reason_is_told() {
 
 #[test]
 fn what_a_service_imports_is_given_on_its_engine_alone() {
-    let imports = |engine| tollgate_host::imports(&sample("hello-async"), engine).unwrap();
+    let imports = |engine| tollgate_host::imports(&sample("service"), engine).unwrap();
     let unknown: Vec<_> = imports(Profile::Async)
         .into_iter()
         .filter(|import| import.grant.is_none())

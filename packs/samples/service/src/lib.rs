@@ -55,7 +55,7 @@ impl Guest for Hello {
             }
             "/after" => Ok(after(number(query, "ms"))),
             "/say" => {
-                say(b"said by hello-async\n".to_vec()).await;
+                say(b"said by service\n".to_vec()).await;
                 Ok(text(200, "said"))
             }
             "/call" => Ok(text(200, &calls::call(query.strip_prefix("url=").unwrap_or_default()).await)),
