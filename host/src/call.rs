@@ -18,6 +18,7 @@ use crate::{
     outgoing::Exit,
     revision::{Places, Prepared},
 };
+use http::HeaderMap;
 use http_body_util::BodyExt;
 pub(crate) use shared::{Failed, Shared};
 use std::{
@@ -37,9 +38,9 @@ use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::WasiBody;
 
 /// Header fields of an answer, or of its trailers: twice what any real one has; hyper's own default for requests.
-pub(crate) const MAX_FIELDS: usize = 100;
+const MAX_FIELDS: usize = 100;
 /// Bytes of header names and values of an answer: what peers and proxies take at most.
-pub(crate) const MAX_FIELD_BYTES: usize = 64 << 10;
+const MAX_FIELD_BYTES: usize = 64 << 10;
 /// Bytes that one call of a host function may make the host copy: four of the largest body chunks and some.
 const HOSTCALL_FUEL: usize = 4 << 20;
 /// Handles that one call may hold: a hundred times what a real worker does, and fewer than the host keeps resources for.
@@ -241,7 +242,7 @@ fn store(revision: &Arc<Revision>, prepared: &Prepared, shared: &Arc<Shared>, ex
 pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Prepared, places: Places) -> Outcome {
     let _places = places;
     let shared = Shared::new(revision, None);
-    let exit = Exit::new(None, &http::HeaderMap::new(), Instant::now());
+    let exit = Exit::new(None, &HeaderMap::new(), Instant::now());
     let mut store = store(revision, prepared, &shared, exit, None);
     let instance = prepared.entry.instance().instantiate_async(&mut store).await;
     instance.map(drop).map_err(|error| not_instantiated(revision, &error))
@@ -317,14 +318,19 @@ fn head(shared: &Shared, early: Option<Head>) -> Result<(http::response::Parts, 
         return Err(error);
     }
     let (parts, body) = answer.map_err(CallError::ErrorCode)?.into_parts();
-    let fields = parts.headers.len();
-    let bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if fields > MAX_FIELDS || bytes > MAX_FIELD_BYTES {
+    if let Some(bytes) = over_fields(&parts.headers) {
         return Err(CallError::Headers(format!(
-            "{fields} fields of {bytes} bytes; {MAX_FIELDS} and {MAX_FIELD_BYTES} are the most"
+            "{} fields of {bytes} bytes; {MAX_FIELDS} and {MAX_FIELD_BYTES} are the most",
+            parts.headers.len()
         )));
     }
     Ok((parts, body))
+}
+
+/// The bytes of fields that are more than a head, or its trailers, may have; nothing of those within the limits.
+pub(crate) fn over_fields(fields: &HeaderMap) -> Option<usize> {
+    let bytes = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    (fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES).then_some(bytes)
 }
 
 /// An instantiation is attempted.

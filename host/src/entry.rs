@@ -1,7 +1,7 @@
 //! By which of its exports a worker answers: `wasi:http/incoming-handler` 0.2, or `wasi:http/handler` 0.3 on the engine `async`.
 
-use crate::{LoadError, engine::Profile, guest::Guest};
-use wasmparser::{Parser, Payload};
+use crate::{LoadError, engine::Profile, guest::Guest, imports};
+use wasmparser::Payload;
 use wasmtime::{Engine, component::InstancePre};
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
@@ -71,16 +71,9 @@ pub(crate) fn check(component: &[u8], engine: Profile) -> Result<(), LoadError> 
 /// The names that a component exports, as far as it can be read.
 fn exports(component: &[u8]) -> Vec<String> {
     let mut names = Vec::new();
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload {
-            Ok(Payload::Version { .. }) => depth += 1,
-            Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
-            Ok(Payload::ComponentExportSection(section)) if depth == 1 => {
-                names.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
-            }
-            Ok(_) => {}
-            Err(_) => break,
+    for section in imports::outermost(component).map_while(Result::ok) {
+        if let Payload::ComponentExportSection(section) = section {
+            names.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
         }
     }
     names

@@ -113,26 +113,37 @@ pub fn imports(component: &[u8], engine: Profile) -> Result<Vec<Import>, LoadErr
         return Err(LoadError::Compile("this is no component".to_owned()));
     }
     let mut found = Vec::new();
-    // Components and modules within it import from it, not from the host.
-    let mut depth = 0_usize;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(broken)? {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 1 => {
-                for import in section {
-                    let import = import.map_err(broken)?;
-                    if let ComponentTypeRef::Instance(_) = import.ty {
-                        let interface = import.name.name.to_owned();
-                        let grant = given(&interface, engine);
-                        found.push(Import { interface, grant });
-                    }
+    for section in outermost(component) {
+        if let Payload::ComponentImportSection(section) = section.map_err(broken)? {
+            for import in section {
+                let import = import.map_err(broken)?;
+                if let ComponentTypeRef::Instance(_) = import.ty {
+                    let interface = import.name.name.to_owned();
+                    let grant = given(&interface, engine);
+                    found.push(Import { interface, grant });
                 }
             }
-            _ => {}
         }
     }
     Ok(found)
+}
+
+/// The sections of a component that are its own: components and modules within it import from it and export to it, not the host. An error is the last
+/// item, wherever it lies.
+pub(crate) fn outermost(component: &[u8]) -> impl Iterator<Item = wasmparser::Result<Payload<'_>>> {
+    let mut depth = 0_usize;
+    Parser::new(0).parse_all(component).filter(move |payload| match payload {
+        Ok(Payload::Version { .. }) => {
+            depth += 1;
+            false
+        }
+        Ok(Payload::End(_)) => {
+            depth = depth.saturating_sub(1);
+            false
+        }
+        Ok(_) => depth == 1,
+        Err(_) => true,
+    })
 }
 
 /// Why a component with these imports cannot be linked on this engine: by name what is not given, else what wasmtime says; and what to do.

@@ -1,11 +1,7 @@
 //! The body of an answer by `wasi:http` 0.3, as it leaves its guest.
 
 use super::Outward;
-use crate::{
-    Revision,
-    call::{MAX_FIELD_BYTES, MAX_FIELDS},
-    limit::Limit,
-};
+use crate::{Revision, call::over_fields, limit::Limit};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::{
@@ -48,10 +44,7 @@ impl Leaving {
     fn check(&self, frame: &Frame<Bytes>) -> Result<(), Error> {
         let Some(trailers) = frame.trailers_ref() else { return Ok(()) };
         self.check_length()?;
-        let bytes: usize = trailers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        if trailers.len() <= MAX_FIELDS && bytes <= MAX_FIELD_BYTES {
-            return Ok(());
-        }
+        let Some(bytes) = over_fields(trailers) else { return Ok(()) };
         self.revision.counters.limits.add(Limit::Fields);
         Err(Error::HttpResponseTrailerSectionSize(u32::try_from(bytes).ok()))
     }

@@ -1,7 +1,7 @@
 //! Workers of `wasi:http/handler` 0.3 on the engine `async`: what they see and say, what bounds them, and what they may reach. The worker is
 //! `service`.
 
-use super::{body, limits, sample, spec, until};
+use super::{body, emptied, limits, sample, spec, until};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue};
@@ -51,6 +51,16 @@ fn patient() -> Limits {
     }
 }
 
+/// One call at a time, and not for long.
+fn narrow() -> Limits {
+    Limits {
+        wall: Duration::from_millis(100),
+        concurrency: 1,
+        queue: 0,
+        ..limits()
+    }
+}
+
 /// One compilation for all tests that only need answers and counters that grow.
 fn shared() -> &'static Arc<Revision> {
     static LOADED: OnceLock<(Host, Arc<Revision>)> = OnceLock::new();
@@ -79,6 +89,13 @@ fn post(path: &str, body: RequestBody) -> http::Request<RequestBody> {
     http::Request::post(format!("https://gate.example{path}")).body(body).unwrap()
 }
 
+/// Its worker gives the body itself back, which it has not touched.
+fn handed_on(body: RequestBody) -> http::Request<RequestBody> {
+    let mut request = post("/echo", body);
+    request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
+    request
+}
+
 async fn said(revision: &Arc<Revision>, request: http::Request<RequestBody>) -> String {
     let answer = revision.call(request).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -97,10 +114,6 @@ async fn ended(revision: &Arc<Revision>, request: http::Request<RequestBody>) ->
         Err(BodyError::Worker(error)) => Err(error),
         Err(other) => panic!("{other}"),
     }
-}
-
-async fn emptied(host: &Host) {
-    until("emptied", || host.instances_in_use() == 0).await;
 }
 
 /// A body that its owner sends piece by piece.
@@ -149,10 +162,7 @@ async fn bodies_stream_both_ways_and_trailers_pass() {
     // By the worker's own hands, and handed on as it came: then the worker is gone and its answer goes on.
     for spliced in [false, true] {
         let (send, receive) = piecemeal();
-        let mut request = post("/echo", receive);
-        if spliced {
-            request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
-        }
+        let request = if spliced { handed_on(receive) } else { post("/echo", receive) };
         let (host, revision) = alone(patient());
         let mut answer = revision.call(request).await.unwrap().into_body();
         for piece in ["one", "two", "three"] {
@@ -175,16 +185,9 @@ async fn bodies_stream_both_ways_and_trailers_pass() {
 
 #[tokio::test]
 async fn a_body_that_was_handed_on_counts_and_ends_with_its_calls_wall_time() {
-    let within = Limits {
-        wall: Duration::from_millis(100),
-        concurrency: 1,
-        queue: 0,
-        ..limits()
-    };
-    let (_host, revision) = alone(within);
+    let (_host, revision) = alone(narrow());
     let (_send, receive) = piecemeal();
-    let mut request = post("/echo", receive);
-    request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
+    let request = handed_on(receive);
     let answer = revision.call(request).await.unwrap();
     let refused = revision.call(get("/")).await.map(|answer| answer.status());
     assert_eq!(refused, Err(CallError::Saturated("the queue is full")));
@@ -196,16 +199,9 @@ async fn a_body_that_was_handed_on_counts_and_ends_with_its_calls_wall_time() {
 
 #[tokio::test]
 async fn a_body_that_nobody_takes_holds_its_place_no_longer_than_a_call_may_take() {
-    let within = Limits {
-        wall: Duration::from_millis(100),
-        concurrency: 1,
-        queue: 0,
-        ..limits()
-    };
-    let (_host, revision) = alone(within);
+    let (_host, revision) = alone(narrow());
     let (_send, receive) = piecemeal();
-    let mut request = post("/echo", receive);
-    request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
+    let request = handed_on(receive);
     let untaken = revision.call(request).await.unwrap();
     while let Err(refused) = revision.call(get("/")).await {
         assert_eq!(refused, CallError::Saturated("the queue is full"));

@@ -111,17 +111,7 @@ fn wasmtime(name: &'static str, work: &Path, component: &Path, options: &[&str])
         .arg(component);
     let server = Server::silent(&mut command, &work.join("wasmtime.log"))?;
     let command = [&["wasmtime", "serve", "-Scli"], options, &["hello.wasm"]].concat().join(" ");
-    Contender {
-        name,
-        version,
-        command,
-        address,
-        h2c: None,
-        tls: None,
-        verifies: false,
-        server,
-    }
-    .answering()
+    silent(name, version, command, address, server)
 }
 
 /// The HTTP library that Tollgate stands on, answering by itself, behind the same TLS. Leaves a certificate for node.
@@ -144,6 +134,21 @@ fn node(work: &Path) -> Result<Contender> {
     }
     let started = Server::announced(&mut command, &work.join("node.log"))?;
     announced("node", version, "node peer.mjs", started, true)
+}
+
+/// A peer that says nothing of itself: for HTTP/1.1 alone, at the address that it was given.
+fn silent(name: &'static str, version: String, command: String, address: SocketAddr, server: Server) -> Result<Contender> {
+    Contender {
+        name,
+        version,
+        command,
+        address,
+        h2c: None,
+        tls: None,
+        verifies: false,
+        server,
+    }
+    .answering()
 }
 
 /// A peer of our own, which says in its first line where it listens.
@@ -185,17 +190,7 @@ fn workerd(work: &Path) -> Result<Contender> {
     let mut command = Command::new(&program);
     command.arg("serve").arg(folder.join("workerd.capnp"));
     let server = Server::silent(&mut command, &work.join("workerd.log"))?;
-    Contender {
-        name: "workerd",
-        version,
-        command: "workerd serve workerd.capnp".into(),
-        address,
-        h2c: None,
-        tls: None,
-        verifies: false,
-        server,
-    }
-    .answering()
+    silent("workerd", version, "workerd serve workerd.capnp".into(), address, server)
 }
 
 fn workerd_config(address: SocketAddr) -> String {
