@@ -36,7 +36,9 @@ pub(crate) struct Options {
 
 /// Between two looks at the gateway.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long the gateway may take to become quiet at the end: more than any call's wall time and any look at a closed connection.
+/// How often the attack rests, its end included: what a crowd leaves open changes with its pace, what is left when nobody calls does not.
+const RESTS: u32 = 12;
+/// How long the gateway may take to become quiet: more than any call's wall time and any look at a closed connection.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Runs the attack; writes `target/soak/report.json` and `docs/reports/DATE-soak.md`, and prints the summary.
@@ -64,27 +66,36 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
     // Pools fill, caches warm, the store reaches its quotas.
     let warm = (length / 6).min(Duration::from_secs(300));
     let begun = Instant::now();
-    let crowd = Crowd::start(gateway.listener(0)?);
+    let mut crowd = Crowd::start(gateway.listener(0)?);
     let mut samples: Vec<(Duration, Sample)> = Vec::new();
-    while begun.elapsed() < length {
-        thread::sleep(LOOK_EVERY.min(length.saturating_sub(begun.elapsed())));
-        let sample = watch.look().context("the gateway does not answer; see target/soak/tollgate.log")?;
-        if samples.len().is_multiple_of(12) {
-            println!("{:>5} s  {sample}", begun.elapsed().as_secs());
+    let mut rests = Vec::new();
+    for round in 1..=RESTS {
+        let end = length * round / RESTS;
+        while begun.elapsed() < end {
+            thread::sleep(LOOK_EVERY.min(end.saturating_sub(begun.elapsed())));
+            let sample = watch.look().context("the gateway does not answer; see target/soak/tollgate.log")?;
+            if samples.len().is_multiple_of(12) {
+                println!("{:>5} s  {sample}", begun.elapsed().as_secs());
+            }
+            if begun.elapsed() >= warm {
+                samples.push((begun.elapsed(), sample));
+            }
         }
-        if begun.elapsed() >= warm {
-            samples.push((begun.elapsed(), sample));
+        crowd.rest();
+        let rest = quiet(&watch)?;
+        println!("{:>5} s  at rest: {rest}", begun.elapsed().as_secs());
+        rests.push((begun.elapsed(), rest));
+        if round < RESTS {
+            crowd.resume();
         }
     }
-    let counted = crowd.stop();
-    let quiet = quiet(&watch)?;
     let report = Report {
         minutes: options.minutes,
         warm,
         idle,
         samples,
-        quiet,
-        counted,
+        rests,
+        counted: crowd.stop(),
         limits: watch.lines("tollgate_worker_limit_total")?,
         calls: watch.sum("tollgate_worker_calls_total")?,
     };

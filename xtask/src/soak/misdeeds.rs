@@ -109,29 +109,46 @@ impl Counted {
     }
 }
 
-/// All who call.
+/// All who call. They can rest, and count on when they go on.
 pub(super) struct Crowd {
+    address: SocketAddr,
     counts: Shared,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Crowd {
     pub(super) fn start(address: SocketAddr) -> Self {
-        let counts = Shared::default();
         let mut crowd = Self {
-            counts,
+            address,
+            counts: Shared::default(),
             threads: Vec::new(),
         };
+        crowd.resume();
+        crowd
+    }
+
+    /// Everybody calls.
+    pub(super) fn resume(&mut self) {
+        let address = self.address;
+        self.counts.over.store(false, Relaxed);
         for (path, _) in PATHS {
-            crowd.join(EACH, move |counts| calls(address, path, counts));
+            self.join(EACH, move |counts| calls(address, path, counts));
         }
         for path in BROKEN {
-            crowd.join(EACH, move |counts| breaks_off(address, path, counts));
+            self.join(EACH, move |counts| breaks_off(address, path, counts));
         }
-        crowd.join(EACH, move |counts| goes_away(address, counts));
-        crowd.join(EACH, move |counts| sends_slowly(address, counts));
-        crowd.join(HONEST_CONNECTIONS, move |counts| honest(address, counts));
-        crowd
+        self.join(EACH, move |counts| goes_away(address, counts));
+        self.join(EACH, move |counts| sends_slowly(address, counts));
+        self.join(HONEST_CONNECTIONS, move |counts| honest(address, counts));
+    }
+
+    /// Nobody calls, and every connection is closed.
+    pub(super) fn rest(&mut self) {
+        self.counts.over.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            // A panic of a client shows as a misdeed that led nowhere.
+            let _ = thread.join();
+        }
     }
 
     fn join(&mut self, connections: usize, call: impl Fn(&Counts) + Copy + Send + 'static) {
@@ -146,13 +163,9 @@ impl Crowd {
         }
     }
 
-    /// Ends the attack and waits until every connection is closed.
-    pub(super) fn stop(self) -> Counted {
-        self.counts.over.store(true, Relaxed);
-        for thread in self.threads {
-            // A panic of a client shows as a misdeed that led nowhere.
-            let _ = thread.join();
-        }
+    /// Ends the attack.
+    pub(super) fn stop(mut self) -> Counted {
+        self.rest();
         let times = *self.counts.times.lock().unwrap_or_else(PoisonError::into_inner);
         let all: u64 = times.iter().sum();
         let quantile = |share: f64| {

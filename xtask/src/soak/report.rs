@@ -10,10 +10,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 const MEMORY_SLACK: u64 = 32 << 20;
 /// The heap has no instances in it: only what caches and connections breathe.
 const HEAP_SLACK: u64 = 16 << 20;
-/// Threads of the blocking pool come and go.
-const THREADS_SLACK: u64 = 4;
-/// Connections of a crowd come and go: a twentieth of them, or so many.
-const SLACK: u64 = 16;
+/// Threads of the blocking pool come and go, and what they have open.
+const SLACK: u64 = 4;
 /// Rows of samples that are shown.
 const ROWS: usize = 40;
 
@@ -27,8 +25,8 @@ pub(super) struct Report {
     pub(super) idle: Sample,
     /// Under it.
     pub(super) samples: Vec<(Duration, Sample)>,
-    /// After it.
-    pub(super) quiet: Sample,
+    /// Each time that nobody called, the last one after it.
+    pub(super) rests: Vec<(Duration, Sample)>,
     pub(super) counted: Counted,
     /// By limit, as the metrics have them.
     pub(super) limits: BTreeMap<String, u64>,
@@ -45,53 +43,47 @@ impl Report {
         if bad > 0 || good == 0 {
             failures.push(format!("{bad} honest requests failed, {good} did not"));
         }
-        let grown: [(&str, Figure, u64); 5] = [
+        let memory: [(&str, Figure, u64); 2] = [
             ("resident memory", |sample| sample.resident, MEMORY_SLACK),
             ("the heap", |sample| sample.memory.heap, HEAP_SLACK),
-            ("threads", |sample| sample.threads, THREADS_SLACK),
-            ("open files", |sample| sample.files, SLACK),
-            ("tasks", |sample| sample.tasks, SLACK),
         ];
-        for (what, figure, slack) in grown {
-            let (early, late) = self.thirds(figure);
-            if late > early + slack.max(early / 20) {
-                failures.push(format!("{what} grew from {early} to {late}"));
+        for (when, samples) in [("under attack", &self.samples), ("at rest", &self.rests)] {
+            for (what, figure, slack) in memory {
+                let (early, late) = thirds(samples, figure);
+                if late > early + slack {
+                    failures.push(format!("{what} {when} grew from {early} to {late}"));
+                }
             }
         }
-        if !self.quiet.is_quiet() {
-            failures.push(format!("the gateway did not become quiet: {}", self.quiet.json()));
-        }
-        let left: [(&str, Figure); 2] = [("tasks", |sample| sample.tasks), ("open files", |sample| sample.files)];
-        for (what, figure) in left {
-            let (before, after) = (figure(&self.idle), figure(&self.quiet));
-            if after > before + THREADS_SLACK {
-                failures.push(format!("{after} {what} are left of {before} before"));
+        let left: [(&str, Figure); 3] = [
+            ("threads", |sample| sample.threads),
+            ("open files", |sample| sample.files),
+            ("tasks", |sample| sample.tasks),
+        ];
+        for (at, rest) in &self.rests {
+            let at = at.as_secs();
+            if !rest.is_quiet() {
+                failures.push(format!("the gateway did not become quiet at {at} s: {}", rest.json()));
+            }
+            for (what, figure) in left {
+                let (before, after) = (figure(&self.idle), figure(rest));
+                if after > before + SLACK {
+                    failures.push(format!("{after} {what} were left at {at} s, of {before} before"));
+                }
             }
         }
         failures
-    }
-
-    /// The medians of a figure over the first and the last third of the samples.
-    fn thirds(&self, figure: Figure) -> (u64, u64) {
-        let third = self.samples.len().div_ceil(3);
-        let median = |samples: &[(Duration, Sample)]| {
-            let mut values: Vec<_> = samples.iter().map(|(_, sample)| figure(sample)).collect();
-            values.sort_unstable();
-            values.get(values.len() / 2).copied().unwrap_or_default()
-        };
-        let last = self.samples.len().saturating_sub(third);
-        (
-            median(self.samples.get(..third).unwrap_or_default()),
-            median(self.samples.get(last..).unwrap_or_default()),
-        )
     }
 
     fn json(&self, failures: &[String]) -> Value {
         let (good, bad) = self.counted.honest();
         let [p50, p99, most] = self.counted.honest_ms;
         let thirds = |figure: Figure| {
-            let (early, late) = self.thirds(figure);
-            json!({ "early": early, "late": late })
+            let [attack, rest] = [&self.samples, &self.rests].map(|samples| {
+                let (early, late) = thirds(samples, figure);
+                json!({ "early": early, "late": late })
+            });
+            json!({ "under_attack": attack, "at_rest": rest })
         };
         json!({
             "minutes": self.minutes, "holds": failures.is_empty(), "failures": failures,
@@ -99,7 +91,7 @@ impl Report {
             "calls": self.calls, "answers": self.counted.answers, "limits": self.limits,
             "resident_bytes": thirds(|sample| sample.resident), "heap_bytes": thirds(|sample| sample.memory.heap), "pool_bytes": thirds(|sample| sample.memory.pool), "threads": thirds(|sample| sample.threads),
             "files": thirds(|sample| sample.files), "tasks": thirds(|sample| sample.tasks),
-            "idle": self.idle.json(), "quiet": self.quiet.json(),
+            "idle": self.idle.json(),
         })
     }
 
@@ -108,8 +100,8 @@ impl Report {
         let mut summary = self.json(failures);
         println!("{summary}");
         if let Some(summary) = summary.as_object_mut() {
-            let samples = self.samples.iter().map(|(at, sample)| json!([at.as_secs(), sample.json()]));
-            summary.insert("samples".to_owned(), samples.collect());
+            summary.insert("samples".to_owned(), timed(&self.samples));
+            summary.insert("rests".to_owned(), timed(&self.rests));
         }
         fs::write(work.join("report.json"), serde_json::to_vec_pretty(&summary)?)?;
         let now = OffsetDateTime::now_utc();
@@ -129,7 +121,7 @@ impl Report {
             self.minutes
         );
         match failures {
-            [] => text.push_str("All holds: nothing grew after the warm-up, no place is lost, no task hangs, no honest request failed.\n"),
+            [] => text.push_str("All holds: memory did not grow, at each rest no place was lost, no task hung and no file stayed open, no honest request failed.\n"),
             failures => failures
                 .iter()
                 .try_for_each(|failure| writeln!(text, "- Does not hold: {failure}"))?,
@@ -137,14 +129,21 @@ impl Report {
         writeln!(
             text,
             "\n- {} calls of workers. Honest requests: {good} answered, {bad} failed; half within {p50} ms, 99 of 100 within {p99} ms, all within {most} ms (upper bounds of \
-             buckets).\n- Warm-up: {} s, not among the samples.\n\n| | before the attack | after it |\n|---|---:|---:|",
+             buckets).\n- Warm-up: {} s, not among the samples under attack. What is open then follows the pace of the crowd and is shown only; it is judged when the crowd rests.\n\nAt rest, every figure before the attack and each time that nobody called:\n",
             self.calls,
             self.warm.as_secs()
         )?;
-        for ((what, before), (_, after)) in self.idle.figures().into_iter().zip(self.quiet.figures()) {
-            writeln!(text, "| {what} | {before} | {after} |")?;
+        let columns = self.rests.len() + 1;
+        let seconds: Vec<_> = self.rests.iter().map(|(at, _)| format!(" {} s |", at.as_secs())).collect();
+        writeln!(text, "| | before |{}\n|---|{}", seconds.concat(), "---:|".repeat(columns))?;
+        for (row, (what, before)) in self.idle.figures().into_iter().enumerate() {
+            let after = self
+                .rests
+                .iter()
+                .filter_map(|(_, rest)| rest.figures().get(row).map(|(_, value)| format!(" {value} |")));
+            writeln!(text, "| {what} | {before} |{}", after.collect::<String>())?;
         }
-        text.push('\n');
+        text.push_str("\nUnder attack:\n\n");
         text.push_str(
             "| second | resident MiB | pool MiB | heap MiB | threads | files | instances | tasks | connections |\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
@@ -174,4 +173,24 @@ impl Report {
         }
         Ok(text)
     }
+}
+
+/// The medians of a figure over the first and the last third of samples.
+fn thirds(samples: &[(Duration, Sample)], figure: Figure) -> (u64, u64) {
+    let third = samples.len().div_ceil(3);
+    let median = |samples: &[(Duration, Sample)]| {
+        let mut values: Vec<_> = samples.iter().map(|(_, sample)| figure(sample)).collect();
+        values.sort_unstable();
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    let last = samples.len().saturating_sub(third);
+    (
+        median(samples.get(..third).unwrap_or_default()),
+        median(samples.get(last..).unwrap_or_default()),
+    )
+}
+
+/// Samples by their second.
+fn timed(samples: &[(Duration, Sample)]) -> Value {
+    samples.iter().map(|(at, sample)| json!([at.as_secs(), sample.json()])).collect()
 }
