@@ -22,21 +22,23 @@ fn main() -> io::Result<()> {
         .find_map(|count| count.parse().ok())
         .ok_or_else(|| io::Error::other("say how many calls, as `calls 200`"))?;
     let worker = Worker::hello(true);
-    for _ in 0..WARM {
-        worker.instantiate();
-        black_box(worker.call());
-    }
-    tollgate_benches_mark();
-    for _ in 0..TIMES {
-        for _ in 0..count {
-            worker.instantiate();
+    worker.run(async {
+        for _ in 0..WARM {
+            worker.instantiate().await;
+            black_box(worker.call().await);
         }
         tollgate_benches_mark();
-        for _ in 0..count {
-            black_box(worker.call());
+        for _ in 0..TIMES {
+            for _ in 0..count {
+                worker.instantiate().await;
+            }
+            tollgate_benches_mark();
+            for _ in 0..count {
+                black_box(worker.call().await);
+            }
+            tollgate_benches_mark();
         }
-        tollgate_benches_mark();
-    }
+    });
     Ok(())
 }
 

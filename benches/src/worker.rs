@@ -54,18 +54,21 @@ impl Worker {
         }
     }
 
+    /// Runs what calls it. Entering the runtime costs as much as a small part of a call, so that whoever measures enters it once for many.
+    pub fn run<T>(&self, calls: impl Future<Output = T>) -> T {
+        self.runtime.block_on(calls)
+    }
+
     /// Makes an instance and drops it.
-    pub fn instantiate(&self) {
-        self.runtime.block_on(self.revision.instantiate()).expect("an instance");
+    pub async fn instantiate(&self) {
+        self.revision.instantiate().await.expect("an instance");
     }
 
     /// One whole call: a fresh instance, a request, its answer.
-    pub fn call(&self) -> Bytes {
-        self.runtime.block_on(async {
-            let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
-            let request = http::Request::get("http://hello.localhost/abc").body(body).expect("a request");
-            let answer = self.revision.call(request).await.expect("an answer");
-            answer.into_body().collect().await.expect("a body").to_bytes()
-        })
+    pub async fn call(&self) -> Bytes {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let request = http::Request::get("http://hello.localhost/abc").body(body).expect("a request");
+        let answer = self.revision.call(request).await.expect("an answer");
+        answer.into_body().collect().await.expect("a body").to_bytes()
     }
 }
