@@ -31,8 +31,9 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
 /// # Errors
 /// When it cannot be built.
 fn gateway(root: &Path) -> Result<PathBuf> {
-    // All members' features, so that what the tests stand on is what this stands on, and is built once.
-    process::run(process::cargo(root).args(["build", "--locked", "--workspace", "--bin", "tollgate"]))?;
+    // With a test beside it, since dependencies have more features where tests are built: what the tests stand on is what this stands on, and wasmtime is
+    // built once for both.
+    process::run(process::cargo(root).args(["build", "--locked", "--workspace", "--bin", "tollgate", "--test", "cli"]))?;
     Ok(process::target(root).join("debug/tollgate"))
 }
 
