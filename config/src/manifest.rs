@@ -13,6 +13,7 @@ mod listener;
 mod provider;
 mod rate;
 mod read;
+mod reuse;
 mod storage;
 mod tenant;
 mod timer;
@@ -24,6 +25,7 @@ pub use listener::ADMIN_ADDRESS;
 pub use provider::Provider;
 pub use rate::Rate;
 pub use read::{MAX_FILE_LEN, SCHEMA};
+pub use reuse::ReuseLimits;
 pub use storage::{CACHE_IDLE, CACHE_LOADED, CACHE_NAME, JOURNAL_NAME, STORE_PATH};
 pub use timer::GRACE;
 

@@ -322,7 +322,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         registry.register(Box::new(vec.clone()))?;
         Ok(vec)
     };
-    let calls = counters("tollgate_worker_calls_total", "Attempted instantiations.")?;
+    let calls = counters("tollgate_worker_calls_total", "Calls that came to an instance, fresh or kept.")?;
     let traps = counters("tollgate_worker_traps_total", "Calls that trapped.")?;
     let cpu = counters("tollgate_worker_cpu_exhausted_total", "Calls out of CPU time.")?;
     let slowed = counters(
@@ -352,7 +352,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         }
     }
     for (name, help, value) in [
-        ("tollgate_pool_instances", "Instances in use.", gate.host.instances_in_use()),
+        ("tollgate_pool_instances", "Instances in use or kept.", gate.host.instances_in_use()),
         (
             "tollgate_unverified_bytes",
             "Bytes of endpoints' bodies that are not verified yet.",
@@ -374,7 +374,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         registry.register(Box::new(gauge))?;
     }
     let engines = IntGaugeVec::new(
-        Opts::new("tollgate_engine_instances", "Instances in use, by the engine that runs them."),
+        Opts::new("tollgate_engine_instances", "Instances in use or kept, by their engine."),
         &["engine"],
     )?;
     registry.register(Box::new(engines.clone()))?;

@@ -55,6 +55,22 @@ pub(crate) struct Deployment {
     pub(crate) state: State,
 }
 
+impl Deployment {
+    /// It gets no more traffic: instances that wait for a call end. Calls go on.
+    pub(crate) fn retire(&self) {
+        if let State::Ready(loaded) = &self.state {
+            loaded.revision.retire();
+        }
+    }
+}
+
+/// No request has it any more.
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
 /// Whether a deployment runs.
 #[derive(Debug)]
 pub(crate) enum State {

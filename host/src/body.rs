@@ -6,6 +6,7 @@
 mod handed;
 mod leaving;
 mod spliced;
+mod tie;
 
 use crate::{CallError, Revision, call::Shared};
 use bytes::{Buf, Bytes};
@@ -19,7 +20,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::{
-    task::{AbortHandle, coop::unconstrained},
+    task::coop::unconstrained,
     time::{Instant, Sleep, sleep},
 };
 use wasmtime_wasi_http::WasiBody;
@@ -27,6 +28,7 @@ use wasmtime_wasi_http::WasiBody;
 pub(crate) use handed::{Inward, Outward};
 pub(crate) use leaving::Leaving;
 pub(crate) use spliced::Spliced;
+pub(crate) use tie::Tie;
 
 /// A body that failed on its way, either way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,8 +89,18 @@ impl<B: Body<Data = Bytes> + Unpin> Body for DropEmpty<B> {
 
 /// A request's body as the guest reads it: tells the call why it failed, so that the caller is told the truth.
 pub(crate) struct Incoming {
-    pub(crate) inner: DropEmpty<RequestBody>,
-    pub(crate) shared: Arc<Shared>,
+    inner: DropEmpty<RequestBody>,
+    shared: Arc<Shared>,
+}
+
+impl Incoming {
+    pub(crate) fn new(inner: RequestBody, shared: &Arc<Shared>) -> Self {
+        shared.caller.holds_body.store(true, Relaxed);
+        Self {
+            inner: DropEmpty(inner),
+            shared: Arc::clone(shared),
+        }
+    }
 }
 
 impl Body for Incoming {
@@ -129,10 +141,12 @@ impl Body for Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         self.shared.caller.owes(false);
+        self.shared.caller.holds_body.store(false, Relaxed);
     }
 }
 
 /// What a guest that has returned left in its body: all of it, so its length is known and it goes out in one write.
+#[derive(Default)]
 pub(crate) struct Whole {
     frames: VecDeque<Frame<Bytes>>,
     bytes: u64,
@@ -150,13 +164,9 @@ pub(crate) enum Collected {
 }
 
 impl Whole {
-    /// Takes every frame that is there. For a guest whose store is gone: of its own nothing more can come.
-    pub(crate) async fn collect(mut body: WasiBody) -> Collected {
-        let mut whole = Self {
-            frames: VecDeque::new(),
-            bytes: 0,
-            has_trailers: false,
-        };
+    /// Takes every frame that is there. For a guest that has returned; when its store is gone too, nothing more of its own can come.
+    pub(crate) async fn collect(self, mut body: WasiBody) -> Collected {
+        let mut whole = self;
         // Not to be told to wait by the scheduler: it would look like a body that goes on.
         let end = unconstrained(poll_fn(|cx| {
             loop {
@@ -220,7 +230,7 @@ impl Body for Whole {
 pub(crate) struct Streaming {
     inner: DropEmpty<WasiBody>,
     shared: Arc<Shared>,
-    task: Option<AbortHandle>,
+    tie: Option<Tie>,
     revision: Arc<Revision>,
     /// Made with the first wait for the guest.
     silence: Option<Pin<Box<Sleep>>>,
@@ -230,11 +240,11 @@ pub(crate) struct Streaming {
 
 impl Streaming {
     /// Of a guest that runs in this task; of none when what is left is another's body.
-    pub(crate) fn new(inner: DropEmpty<WasiBody>, shared: Arc<Shared>, task: Option<AbortHandle>, revision: Arc<Revision>) -> Self {
+    pub(crate) fn new(inner: DropEmpty<WasiBody>, shared: Arc<Shared>, tie: Option<Tie>, revision: Arc<Revision>) -> Self {
         Self {
             inner,
             shared,
-            task,
+            tie,
             revision,
             silence: None,
             silent: false,
@@ -277,7 +287,9 @@ impl Body for Streaming {
                 let error = match (end, self.shared.failure()) {
                     // The call has ended, and its task is about to count why: it is left to.
                     (_, Some(error)) => {
-                        self.task = None;
+                        if let Some(tie) = self.tie.take() {
+                            tie.loosen();
+                        }
                         error
                     }
                     // The guest gave its body up, or promised another length. It is ended with the body.
@@ -285,7 +297,9 @@ impl Body for Streaming {
                     // A guest that dies leaves the same end as one that finished, but not without a failure. The answer is out; what the guest still
                     // does is bounded by its wall time, not by the client.
                     (_, None) => {
-                        self.task = None;
+                        if let Some(tie) = self.tie.take() {
+                            tie.taken();
+                        }
                         return Poll::Ready(None);
                     }
                 };
@@ -298,14 +312,6 @@ impl Body for Streaming {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
-    }
-}
-
-impl Drop for Streaming {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
     }
 }
 

@@ -1,18 +1,19 @@
-//! One request in one fresh instance, by the export that its worker has: [`incoming`] or [`service`].
+//! One request in one instance, by the export that its worker has: [`incoming`] or [`service`]. The instance is a fresh one, unless its deployment
+//! has it [reused](crate::reuse).
 //!
 //! The guest runs in the request's own task until its head is out. Most have returned by then, and nothing was spawned. One
 //! that has not goes on in a task of its own that the answer's body holds: dropping the body ends it. What bounds it in
 //! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
 
 mod incoming;
+mod sandbox;
 mod service;
 mod shared;
 
 use crate::{
     CallError, RequestBody, ResponseBody, Revision, Session,
-    body::{Collected, DropEmpty, Incoming, Spliced, Streaming, Whole},
+    body::{Collected, DropEmpty, Incoming, Spliced, Streaming, Tie, Whole},
     entry::Entry,
-    guest::Guest,
     limit::Limit,
     limits::CpuBudget,
     outgoing::Exit,
@@ -20,6 +21,7 @@ use crate::{
 };
 use http::HeaderMap;
 use http_body_util::BodyExt;
+pub(crate) use sandbox::Sandbox;
 pub(crate) use shared::{Failed, Shared};
 use std::{
     future::poll_fn,
@@ -29,33 +31,34 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     task::Poll,
+    time::Duration,
 };
 use tokio::{
     sync::oneshot,
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, Sleep, sleep_until, timeout},
 };
-use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi_http::WasiBody;
 
 /// Header fields of an answer, or of its trailers: twice what any real one has; hyper's own default for requests.
 const MAX_FIELDS: usize = 100;
 /// Bytes of header names and values of an answer: what peers and proxies take at most.
 const MAX_FIELD_BYTES: usize = 64 << 10;
-/// Bytes that one call of a host function may make the host copy: four of the largest body chunks and some.
-const HOSTCALL_FUEL: usize = 4 << 20;
-/// Handles that one call may hold: a hundred times what a real worker does, and fewer than the host keeps resources for.
-const MAX_HANDLES: usize = 4_000;
 
 /// Turns that a guest of 0.3 gets to end when its head is out: an ordinary one takes two, since its bindings yield before they write the body.
 const SERVICE_TURNS: u8 = 4;
+/// How long an instance whose call is done waits until its answer is taken, to be kept. A caller that reads takes what is left in the host much sooner;
+/// one that does not costs the instance, and no place.
+const TAKEN: Duration = Duration::from_secs(1);
 
 /// An answer without its body's end, or the guest's error code.
 type Head = Result<http::Response<WasiBody>, String>;
 type Outcome = Result<(), CallError>;
+/// A guest that has returned, with its instance where that may be called again.
+type Ended = Result<Option<Sandbox>, CallError>;
 
 /// A guest that is running: its future owns the store, so dropping it frees everything.
 struct Running {
-    guest: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+    guest: Pin<Box<dyn Future<Output = Ended> + Send>>,
     shared: Arc<Shared>,
     /// When its head must be out, then [`Self::wall`].
     deadline: Instant,
@@ -73,7 +76,7 @@ impl Running {
     }
 
     /// Polls the guest, then its deadline; a guest that fails leaves the reason in `shared` before its store is dropped.
-    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Ended> {
         self.shared.cpu(CpuBudget::enter);
         let polled = self.guest.as_mut().poll(cx);
         self.shared.cpu(CpuBudget::leave);
@@ -108,7 +111,7 @@ impl Running {
 /// Why a guest's future was left alone.
 enum Pause {
     /// It returned, or was ended.
-    Ended(Outcome),
+    Ended(Ended),
     /// Its head is out and it goes on.
     Head,
     /// It has used more CPU than an ordinary call, and goes on in the slow lane.
@@ -170,11 +173,14 @@ pub(crate) async fn run(
     let shared = Arc::clone(&running.shared);
     match pause {
         Pause::Ended(Err(error)) => Err(shared.judge(shared.failure().unwrap_or(error))),
-        Pause::Ended(Ok(())) => {
+        Pause::Ended(Ok(sandbox)) => {
             let Running { guest, places, wall, .. } = running;
             drop(guest);
+            // After its places, to go before them.
+            let sandbox = sandbox;
             let (parts, body) = head(&shared, early).map_err(|error| shared.judge(error))?;
-            match Whole::collect(body).await {
+            let collected = Whole::default().collect(body).await;
+            match settled(revision, sandbox, &shared, collected).await {
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
                 Collected::Spliced(whole, rest) => {
                     shared.caller.lags.store(true, Relaxed);
@@ -194,61 +200,79 @@ pub(crate) async fn run(
             shared.caller.lags.store(true, Relaxed);
             let judge = Arc::clone(&shared);
             let owned = Arc::clone(revision);
+            let (told, taken) = oneshot::channel();
             let task = tokio::spawn(async move {
-                if let Err(error) = finish(running, &owned).await {
-                    owned.failed_late(&judge.judge(error));
+                match finish(running, &owned).await {
+                    Ok(ended) => linger(&owned, &judge, ended, taken).await,
+                    Err(error) => owned.failed_late(&judge.judge(error)),
                 }
             });
-            let body = Streaming::new(DropEmpty(body), shared, Some(task.abort_handle()), Arc::clone(revision));
+            let tie = Tie::new(task.abort_handle(), told);
+            let body = Streaming::new(DropEmpty(body), shared, Some(tie), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }
 }
 
+/// Keeps an instance whose answer is whole. Another one is let go, and then what is left of its answer is seen.
+async fn settled(revision: &Revision, sandbox: Option<Sandbox>, shared: &Shared, collected: Collected) -> Collected {
+    let Some(sandbox) = sandbox else { return collected };
+    match collected {
+        Collected::Spliced(whole, rest) => {
+            drop(sandbox);
+            whole.collect(rest).await
+        }
+        Collected::Whole(whole) => {
+            revision.keep(sandbox, shared);
+            Collected::Whole(whole)
+        }
+        failed @ Collected::Failed(_) => failed,
+    }
+}
+
+/// Keeps an instance when its answer was taken; until then its call counts.
+async fn linger(revision: &Revision, shared: &Shared, ended: (Option<Sandbox>, Places), taken: oneshot::Receiver<()>) {
+    let (sandbox, _places) = ended;
+    let Some(sandbox) = sandbox else { return };
+    if timeout(TAKEN, taken).await.is_ok_and(|taken| taken.is_ok()) {
+        revision.keep(sandbox, shared);
+    }
+}
+
 /// Runs a guest whose head is out to its end.
-async fn finish(mut running: Running, revision: &Revision) -> Outcome {
+async fn finish(mut running: Running, revision: &Revision) -> Result<(Option<Sandbox>, Places), CallError> {
     let ended = poll_fn(|cx| match running.poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending if running.is_hog() => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     });
-    if let Some(outcome) = ended.await {
-        return outcome;
-    }
-    let rest = revision.slow(async move { poll_fn(|cx| running.poll(cx)).await });
-    rest.await.unwrap_or_else(Err)
-}
-
-/// A store with all of its limits, for one call.
-fn store(revision: &Arc<Revision>, prepared: &Prepared, shared: &Arc<Shared>, exit: Exit, session: Option<Session>) -> Store<Guest> {
-    let mut store = Store::new(prepared.entry.engine(), Guest::new(Arc::clone(revision), exit, session));
-    store.limiter(|guest| &mut guest.memory);
-    store.set_hostcall_fuel(HOSTCALL_FUEL);
-    store.set_max_component_handles(MAX_HANDLES);
-    store.set_epoch_deadline(1);
-    let watched = Arc::clone(shared);
-    store.epoch_deadline_callback(move |_| {
-        if watched.cpu(CpuBudget::tick) {
-            // Not wasmtime's own yield: that one wakes itself at once and can starve what else runs on the thread.
-            return Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())));
+    let ended = match ended.await {
+        Some(ended) => ended,
+        None => {
+            let rest = revision.slow(async move {
+                let ended = poll_fn(|cx| running.poll(cx)).await;
+                (running, ended)
+            });
+            let ended;
+            (running, ended) = rest.await?;
+            ended
         }
-        watched.fail(CallError::Cpu);
-        Ok(UpdateDeadline::Interrupt)
-    });
-    store
+    };
+    let Running { guest, places, .. } = running;
+    drop(guest);
+    Ok((ended?, places))
 }
 
 /// Makes an instance, and drops it; see [`Revision::instantiate`].
-pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Prepared, places: Places) -> Outcome {
+pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Arc<Prepared>, places: Places) -> Outcome {
     let _places = places;
     let shared = Shared::new(revision, None);
-    let exit = Exit::new(None, &HeaderMap::new(), Instant::now());
-    let mut store = store(revision, prepared, &shared, exit, None);
-    let instance = prepared.entry.instance().instantiate_async(&mut store).await;
+    let mut sandbox = Sandbox::new(revision, prepared, &shared, Exit::closed(), None);
+    let instance = prepared.entry.instance().instantiate_async(&mut sandbox.store).await;
     instance.map(drop).map_err(|error| not_instantiated(revision, &error))
 }
 
-/// Builds the store and the guest's future. Nothing of the guest has run yet.
+/// Finds or builds the store, and builds the guest's future. Nothing of this call has run yet.
 fn start(
     revision: &Arc<Revision>,
     prepared: Arc<Prepared>,
@@ -261,18 +285,20 @@ fn start(
     let (wall, first_byte) = (now + limits.wall, now + limits.first_byte);
     let exit = Exit::new(revision.outbound.clone(), request.headers(), wall);
     let session = request.extensions_mut().remove::<Session>();
-    let store = store(revision, &prepared, &shared, exit, session);
-
     if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
         let scheme = request.uri().scheme_str();
         return Err(CallError::Host(format!(
             "a request must have an absolute URI, not the scheme {scheme:?}"
         )));
     }
-    let request = request.map(|inner| Incoming {
-        inner: DropEmpty(inner),
-        shared: Arc::clone(&shared),
-    });
+    let request = request.map(|inner| Incoming::new(inner, &shared));
+    let mut sandbox = match revision.take(&prepared) {
+        Some(mut kept) => {
+            kept.renew(&shared, exit, session);
+            kept
+        }
+        None => Sandbox::new(revision, &prepared, &shared, exit, session),
+    };
     let turns = match prepared.entry {
         Entry::Incoming(_) => 0,
         Entry::Service(_) => SERVICE_TURNS,
@@ -282,17 +308,16 @@ fn start(
         let revision = Arc::clone(revision);
         let shared = Arc::clone(&shared);
         async move {
-            let mut store = store;
             let outcome = match &prepared.entry {
-                Entry::Incoming(pre) => incoming::run(pre, &revision, &mut store, request, answer).await,
+                Entry::Incoming(pre) => incoming::run(pre, &revision, &mut sandbox.store, request, answer).await,
                 // Much larger, and not to be paid for by the other one.
-                Entry::Service(pre) => Box::pin(service::run(pre, &revision, &mut store, request, answer)).await,
+                Entry::Service(pre) => Box::pin(service::run(pre, &revision, &mut sandbox, request, answer)).await,
             };
             if let Err(error) = &outcome {
                 // Before the store goes: the body's end must find it.
                 shared.fail(error.clone());
             }
-            outcome
+            outcome.map(|()| revision.reuses().then_some(sandbox))
         }
     });
     Ok(Journey {
@@ -333,7 +358,7 @@ pub(crate) fn over_fields(fields: &HeaderMap) -> Option<usize> {
     (fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES).then_some(bytes)
 }
 
-/// An instantiation is attempted.
+/// An instantiation is attempted, or a kept instance is called.
 fn begins(revision: &Revision) {
     revision.counters.calls.fetch_add(1, Relaxed);
 }

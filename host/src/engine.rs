@@ -157,6 +157,11 @@ impl Host {
                 spec.limits.memory, self.0.config.max_memory
             )));
         }
+        if spec.limits.reuse.is_some() && spec.engine != Profile::Async {
+            return Err(LoadError::Reuse {
+                engine: spec.engine.name(),
+            });
+        }
         let machine = self.0.machine(spec.engine)?;
         let (mut unit, prepared) = self.prepare(&spec, &spec.warm_up, again)?;
         let snapshot = if prepared.snapshot.is_ok() && prepared.memory > spec.limits.memory.get() {
@@ -174,7 +179,7 @@ impl Host {
             spec,
             unit,
             snapshot,
-            &machine.places,
+            machine.rooms(),
             self.0.lane.clone(),
             Arc::clone(&self.0.shelf),
             rate,
@@ -185,7 +190,7 @@ impl Host {
     pub fn tenants(&self) -> Vec<TenantUse> {
         let machines = self.0.machines.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tenants: BTreeMap<_, TenantUse> = BTreeMap::new();
-        for part in machines.values().flat_map(|machine| machine.places.tenants_use()) {
+        for part in machines.values().flat_map(|machine| machine.tenants_use()) {
             match tenants.get_mut(&part.tenant) {
                 Some(sum) => sum.add(&part),
                 None => drop(tenants.insert(part.tenant.clone(), part)),
@@ -305,6 +310,12 @@ impl Maker for Inner {
 
     fn weight(prepared: &Prepared) -> (u64, bool) {
         (prepared.bytes, prepared.kept.load(Ordering::Relaxed))
+    }
+
+    fn left(&self, engine: Profile, prepared: &Arc<Prepared>) {
+        if let Ok(machine) = self.machine(engine) {
+            machine.keeper.evict(prepared);
+        }
     }
 
     fn keeps(&self, name: blake3::Hash, prepared: &Prepared) -> bool {

@@ -31,6 +31,14 @@ pub enum LoadError {
         /// Where it can.
         other: &'static str,
     },
+    /// Its deployment wants its instances reused, and its engine reuses none.
+    #[error(
+        "limits.reuse is for workers of the engine `async`, and the pack says `engine: {engine}`: take `reuse` out of the deployment's limits, or make the worker one of wasi:http 0.3"
+    )]
+    Reuse {
+        /// Where it runs.
+        engine: &'static str,
+    },
     /// It imports a known interface in another shape, or exports neither `wasi:http/incoming-handler` nor `wasi:http/handler`.
     #[error("the component does not fit the host: {0}")]
     Link(String),

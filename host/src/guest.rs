@@ -22,7 +22,7 @@ const MAX_RANDOM: u64 = 64 << 10;
 /// Memory of one fields resource, bookkeeping included; an answer's own limit is lower.
 const MAX_FIELDS_SIZE: usize = 128 << 10;
 
-/// What one call's store holds.
+/// What the store of one call, or of calls that follow each other, holds.
 pub(crate) struct Guest {
     pub(crate) revision: Arc<Revision>,
     pub(crate) memory: MemoryBudget,
@@ -36,6 +36,10 @@ pub(crate) struct Guest {
     wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
     operations: Operations,
+    /// What the call has written to the streams of `wasi`, once there are some.
+    written: Vec<log::Used>,
+    /// It asked for more than it may.
+    is_spent: bool,
 }
 
 impl Guest {
@@ -54,7 +58,28 @@ impl Guest {
             wasi: None,
             outgoing,
             http,
+            written: Vec::new(),
+            is_spent: false,
         }
+    }
+
+    /// For the next call in this store: what a call has of its own is new. The instance keeps its memory, its handles and its clocks, which must not run
+    /// backwards.
+    pub(crate) fn renew(&mut self, outgoing: Exit, session: Option<Session>) {
+        self.outgoing = outgoing;
+        self.session = session;
+        self.telemetry = None;
+        self.operations = Operations::new(self.revision.limits.store.operations);
+        self.is_spent = false;
+        for written in &self.written {
+            written.reset();
+        }
+    }
+
+    /// Whether the call has reached no limit that it outlives.
+    pub(crate) fn is_modest(&self) -> bool {
+        let is_over = self.telemetry.as_ref().is_some_and(log::Lines::is_over) || self.written.iter().any(log::Used::is_over);
+        !self.is_spent && !is_over
     }
 
     /// Takes so many operations of the store from what the call and its deployment may ask. Every interface that reaches the store asks here first.
@@ -63,23 +88,24 @@ impl Guest {
     /// What is used up; counted already, and fit to be shown to the guest.
     pub(crate) fn ask_store(&mut self, operations: usize) -> Result<(), Spent> {
         let asked = self.operations.take(operations, &self.revision.rate, Instant::now());
-        asked.inspect_err(|spent| self.revision.counters.limits.add(spent.limit()))
+        asked.inspect_err(|spent| {
+            self.is_spent = true;
+            self.revision.counters.limits.add(spent.limit());
+        })
     }
 }
 
 /// No environment, no arguments, no files, no sockets; stdin is empty.
-fn wasi(revision: &Arc<Revision>) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(log::Output::stdout(revision))
-        .stderr(log::Output::stderr(revision))
-        .max_random_size(MAX_RANDOM)
-        .build()
+fn wasi(revision: &Arc<Revision>, written: &mut Vec<log::Used>) -> WasiCtx {
+    let (stdout, stderr) = (log::Output::stdout(revision), log::Output::stderr(revision));
+    written.extend([stdout.used(), stderr.used()]);
+    WasiCtx::builder().stdout(stdout).stderr(stderr).max_random_size(MAX_RANDOM).build()
 }
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
-            ctx: self.wasi.get_or_insert_with(|| Box::new(wasi(&self.revision))),
+            ctx: self.wasi.get_or_insert_with(|| Box::new(wasi(&self.revision, &mut self.written))),
             table: &mut self.table,
         }
     }

@@ -20,6 +20,11 @@ impl MemoryBudget {
         Self { used: 0, limit }
     }
 
+    /// Bytes that it has.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     fn grow(&mut self, current: usize, desired: usize, what: &str) -> wasmtime::Result<bool> {
         let after = self.used.saturating_add(desired.saturating_sub(current));
         if after > self.limit {

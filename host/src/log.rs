@@ -33,11 +33,27 @@ enum Kind {
     Stderr,
 }
 
+/// What one call has written to one of its streams.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Used(Arc<AtomicUsize>);
+
+impl Used {
+    /// Whether it was more than the cap.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > MAX_BYTES
+    }
+
+    /// The next call begins.
+    pub(crate) fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 /// One of a guest's output streams.
 pub(crate) struct Output {
     kind: Kind,
     revision: Arc<Revision>,
-    used: Arc<AtomicUsize>,
+    used: Used,
 }
 
 impl Output {
@@ -45,7 +61,7 @@ impl Output {
         Self {
             kind: Kind::Stdout,
             revision: Arc::clone(revision),
-            used: Arc::default(),
+            used: Used::default(),
         }
     }
 
@@ -53,8 +69,13 @@ impl Output {
         Self {
             kind: Kind::Stderr,
             revision: Arc::clone(revision),
-            used: Arc::default(),
+            used: Used::default(),
         }
+    }
+
+    /// What all of its streams have taken.
+    pub(crate) fn used(&self) -> Used {
+        self.used.clone()
     }
 
     /// A stream of it; all share one cap.
@@ -62,7 +83,7 @@ impl Output {
         Lines {
             kind: self.kind,
             revision: Arc::clone(&self.revision),
-            used: Arc::clone(&self.used),
+            used: self.used(),
             line: Vec::new(),
         }
     }
@@ -88,7 +109,7 @@ impl StdoutStream for Output {
 pub(crate) struct Lines {
     kind: Kind,
     revision: Arc<Revision>,
-    used: Arc<AtomicUsize>,
+    used: Used,
     line: Vec<u8>,
 }
 
@@ -122,12 +143,17 @@ pub(crate) fn escaped(line: &[u8]) -> String {
 impl Lines {
     /// Bytes that it still takes.
     pub(crate) fn room(&self) -> usize {
-        MAX_BYTES.saturating_sub(self.used.load(Ordering::Relaxed))
+        MAX_BYTES.saturating_sub(self.used.0.load(Ordering::Relaxed))
+    }
+
+    /// Whether it was given more than the cap.
+    pub(crate) fn is_over(&self) -> bool {
+        self.used.is_over()
     }
 
     /// Takes what fits under the cap; the rest is dropped and counted.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
-        let used = self.used.fetch_add(bytes.len(), Ordering::Relaxed);
+        let used = self.used.0.fetch_add(bytes.len(), Ordering::Relaxed);
         let kept = bytes.len().min(MAX_BYTES.saturating_sub(used));
         let dropped = bytes.len() - kept;
         if dropped > 0 {

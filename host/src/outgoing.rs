@@ -199,6 +199,14 @@ impl Exit {
         Self { outbound, origin }
     }
 
+    /// None: an instance between two calls calls nowhere.
+    pub(crate) fn closed() -> Self {
+        Self {
+            outbound: None,
+            origin: None,
+        }
+    }
+
     /// Hands a request to the judge of this revision.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::{
         pool::{self, Pool, Share},
     },
     breaker::{Breaker, BreakerState, Pass},
-    call::{self, Failed},
+    call::{self, Failed, Sandbox, Shared},
     engine::Inner,
     entry::Entry,
     kept::Shelf,
@@ -15,6 +15,7 @@ use crate::{
     limit::{Hits, Limit},
     quota::Rate,
     residence::Unit,
+    reuse::{End, Keeper, Kept, Reuse, Reused},
     settings,
 };
 use bytes::Bytes;
@@ -73,7 +74,7 @@ pub(crate) struct Prepared {
 /// What a revision has counted since it was loaded. Read by `/metrics`.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Attempted instantiations.
+    /// Calls that came to an instance: attempted instantiations, and calls of a kept one.
     pub calls: AtomicU64,
     /// Traps, growing memory past its limit among them.
     pub traps: AtomicU64,
@@ -147,6 +148,15 @@ pub struct Revision {
     own: Gate,
     breaker: Option<Breaker>,
     lane: Lane,
+    reuse: Option<Reuse>,
+}
+
+/// Where the instances of a revision have their places.
+pub(crate) struct Rooms<'a> {
+    /// While they are called.
+    pub(crate) calls: &'a Pool,
+    /// Between two calls.
+    pub(crate) kept: &'a Arc<Keeper>,
 }
 
 /// A place of this revision's concurrency and one of the pool.
@@ -161,14 +171,18 @@ impl Revision {
         spec: RevisionSpec,
         unit: Arc<Unit<Inner>>,
         snapshot: Result<(), Refusal>,
-        pool: &Pool,
+        rooms: Rooms<'_>,
         lane: Lane,
         shelf: Arc<Shelf>,
         rate: Arc<Rate>,
     ) -> Arc<Self> {
         let config = settings::resolved(&spec);
-        Arc::new(Self {
-            pool: pool.share(&spec.tenant.tenant_id),
+        let reuse = spec
+            .limits
+            .reuse
+            .and_then(|limits| Reuse::new(limits, rooms.kept, &spec.tenant.tenant_id));
+        let revision = Arc::new(Self {
+            pool: rooms.calls.share(&spec.tenant.tenant_id),
             breaker: spec.limits.breaker.map(Breaker::new),
             own: Gate::new(spec.limits.concurrency, spec.limits.queue),
             tenant: spec.tenant,
@@ -191,7 +205,12 @@ impl Revision {
             rate,
             counters: Counters::default(),
             lane,
-        })
+            reuse,
+        });
+        if revision.reuses() {
+            rooms.kept.enlist(&revision);
+        }
+        revision
     }
 
     /// What it has counted.
@@ -217,7 +236,7 @@ impl Revision {
         self.shelf.store.usage(&self.tenant, &self.deployment)
     }
 
-    /// Runs one request in a fresh instance. The URI must be absolute: its scheme and authority are what the worker sees. The conversation that it belongs
+    /// Runs one request in an instance: a fresh one, unless `limits.reuse` lets it be one that this revision has kept. The URI must be absolute: its scheme and authority are what the worker sees. The conversation that it belongs
     /// to travels as a [`Session`](crate::Session) in its extensions.
     /// Dropping the future, or the answer's body before its end, cancels the call and frees its place.
     ///
@@ -304,6 +323,50 @@ impl Revision {
         let own = self.own.enter(patience).await?;
         let pool = self.pool.enter(patience.saturating_sub(began.elapsed())).await?;
         Ok(Places { _own: own, _pool: pool })
+    }
+}
+
+impl Revision {
+    /// Whether an instance may be called more than once.
+    pub(crate) fn reuses(&self) -> bool {
+        self.reuse.is_some()
+    }
+
+    /// A kept instance, if there is one that was made of this.
+    pub(crate) fn take(&self, prepared: &Arc<Prepared>) -> Option<Sandbox> {
+        self.reuse.as_ref()?.take(prepared, tokio::time::Instant::now())
+    }
+
+    /// Keeps an instance for the next call, if its last one ended well.
+    pub(crate) fn keep(&self, sandbox: Sandbox, shared: &Shared) {
+        let Some(reuse) = &self.reuse else { return };
+        if shared.ended_well() && sandbox.is_modest() {
+            reuse.keep(sandbox, |prepared| self.unit.holds(prepared), tokio::time::Instant::now());
+        }
+    }
+
+    /// Lets go of kept instances for which this holds.
+    pub(crate) fn let_go(&self, why: End, holds: impl Fn(&Kept) -> bool) -> bool {
+        self.reuse.as_ref().is_some_and(|reuse| reuse.let_go(why, holds))
+    }
+
+    pub(crate) fn instance_ended(&self, why: End) {
+        if let Some(reuse) = &self.reuse {
+            reuse.ended(why);
+        }
+    }
+
+    /// Lets go of all kept instances, and keeps none from now on. For a revision that gets no more traffic: its calls go on. Without it, what is
+    /// kept lives until it was idle for too long, and the revision with it.
+    pub fn retire(&self) {
+        if let Some(reuse) = &self.reuse {
+            reuse.retire();
+        }
+    }
+
+    /// What became of its instances, where they may be called more than once.
+    pub fn reused(&self) -> Option<Reused> {
+        self.reuse.as_ref().map(Reuse::reused)
     }
 }
 

@@ -13,6 +13,8 @@ mod engines;
 mod interfaces;
 #[path = "worker/residence.rs"]
 mod residence;
+#[path = "worker/reuse.rs"]
+mod reuse;
 #[path = "worker/service.rs"]
 mod service;
 #[path = "worker/snapshot.rs"]

@@ -1,6 +1,6 @@
 //! The manifest's keys: one table, from which unknown keys are told and the documents are made.
 
-use super::{BreakerLimits, Limits, Rate, StoreLimits, identity, limits::shown_range, listener, storage, timer};
+use super::{BreakerLimits, Limits, Rate, ReuseLimits, StoreLimits, identity, limits::shown_range, listener, storage, timer};
 use crate::{reference, unit::ShownDuration};
 use std::fmt::Write;
 
@@ -255,11 +255,15 @@ const KEYS: &[Key] = &[
     key("deployments[].limits", "store", "a mapping of `keys`, `bytes`, `operations` and `rate`", Words("the limits' own"), "what the deployment keeps in the store, and how often its workers ask it"),
     key("deployments[].limits", "breaker", "a mapping of `failures`, `window` and `open`; `{}` takes their defaults", Words("none: a revision that fails is called again"), "lets a revision rest that fails again and again: its callers get 503 at once"),
     later("deployments[].limits", "rate", "a mapping", "a limit on calls in a time"),
-    later("deployments[].limits", "reuse", "a mapping of `requests`, `at_once` and `idle`", "calls that share an instance of the engine `async`, one revision's alone"),
+    key("deployments[].limits", "reuse", "a mapping of `requests`, `idle` and `at_once`, for a worker of the engine `async`", Words("none: a fresh instance for each request"), "calls that follow each other in one instance, of one revision alone: what one leaves there, the next one finds"),
 
     key("deployments[].limits.breaker", "failures", COUNT, Within { value: || BreakerLimits::FAILURES.to_string(), range: || shown_range(&BreakerLimits::FAILURES_RANGE, ToString::to_string) }, "so many failures that are the worker's fault let it rest"),
     key("deployments[].limits.breaker", "window", DURATION, Within { value: || ShownDuration(BreakerLimits::WINDOW).to_string(), range: || shown_range(&BreakerLimits::WINDOW_RANGE, |d| ShownDuration(*d).to_string()) }, "within this time"),
     key("deployments[].limits.breaker", "open", DURATION, Within { value: || ShownDuration(BreakerLimits::OPEN).to_string(), range: || shown_range(&BreakerLimits::OPEN_RANGE, |d| ShownDuration(*d).to_string()) }, "how long it rests before one call is let through to see"),
+
+    key("deployments[].limits.reuse", "requests", "a whole number, 1 to 1000", Required, "calls of one instance over its life; 1: a fresh one for each"),
+    key("deployments[].limits.reuse", "idle", DURATION, Within { value: || ShownDuration(ReuseLimits::IDLE).to_string(), range: || shown_range(&ReuseLimits::IDLE_RANGE, |d| ShownDuration(*d).to_string()) }, "how long an instance is kept without a call"),
+    key("deployments[].limits.reuse", "at_once", "1; more is not built yet", Value(|| "1".to_owned()), "calls at once in one instance"),
 
     key("deployments[].limits.store", "keys", COUNT, Within { value: || StoreLimits::KEYS.to_string(), range: || shown_range(&StoreLimits::KEYS_RANGE, ToString::to_string) }, "keys, over all revisions of the deployment, whatever wrote them"),
     key("deployments[].limits.store", "bytes", SIZE, Within { value: || StoreLimits::BYTES.to_string(), range: || shown_range(&StoreLimits::BYTES_RANGE, ToString::to_string) }, "keys, as stored with their scope, and values together"),

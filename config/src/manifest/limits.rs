@@ -2,6 +2,7 @@
 
 use super::{
     context::Context,
+    reuse::{self, ReuseLimits},
     value::{Fields, Value},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub struct Limits {
     pub store: StoreLimits,
     /// When its revision rests; `None`: never.
     pub breaker: Option<BreakerLimits>,
+    /// How often an instance is called before it ends; `None`: once. For the engine `async` alone.
+    pub reuse: Option<ReuseLimits>,
 }
 
 /// When a revision that fails again and again rests. Off unless the manifest says it: a resting revision refuses good calls too.
@@ -168,6 +171,7 @@ impl Default for Limits {
             body: Self::BODY,
             store: StoreLimits::default(),
             breaker: None,
+            reuse: None,
         }
     }
 }
@@ -220,6 +224,10 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
         Some(value) => breaker(&value, context).map(Some),
         None => Some(None),
     };
+    let reuse = match fields.get("reuse") {
+        Some(value) => reuse::read(&value, context).map(Some),
+        None => Some(None),
+    };
     Some(Limits {
         memory: memory?,
         cpu: cpu?,
@@ -227,6 +235,7 @@ pub(super) fn read(value: &Value<'_>, context: &mut Context) -> Option<Limits> {
         first_byte: first_byte?,
         stall: stall?,
         breaker: breaker?,
+        reuse: reuse?,
         concurrency: concurrency?,
         queue: queue?,
         queue_wait: queue_wait?,

@@ -3,7 +3,8 @@ use std::{fmt::Write, net::SocketAddr, path::Path, time::Duration};
 use tollgate_config::{
     ByteSize, EnvId, Environment, SecretRef, Setting,
     manifest::{
-        Access, BreakerLimits, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, Scalar, Serves, Store, StoreLimits, Tls,
+        Access, BreakerLimits, Deliver, Endpoint, IdentityBy, Journal, Limits, Protocol, Provider, ReuseLimits, Scalar, Serves, Store,
+        StoreLimits, Tls,
     },
     pattern::HostPattern,
     setting::Fact,
@@ -100,7 +101,7 @@ fn what_is_not_said_has_its_default() {
 #[test]
 fn limits_are_read_in_their_units() {
     let text = format!(
-        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, first_byte: 1s, stall: 2s, breaker: {{ failures: 3 }}, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B, store: {{ keys: 0, bytes: 1GiB, operations: 7, rate: 9 }} }} }}]"
+        "{HEAD}tenants: {{ a: {{ hosts: [a] }} }}\ndeployments: [{{ id: d, tenant: a, revisions: [{{ id: r, pack: /p }}], limits: {{ memory: 4GiB, cpu: 1ms, wall: 1h, first_byte: 1s, stall: 2s, breaker: {{ failures: 3 }}, reuse: {{ requests: 1000, at_once: 1 }}, concurrency: 16384, queue: 0, queue_wait: 1m, body: 512B, store: {{ keys: 0, bytes: 1GiB, operations: 7, rate: 9 }} }} }}]"
     );
     let expected = Limits {
         memory: ByteSize::gib(4),
@@ -111,6 +112,10 @@ fn limits_are_read_in_their_units() {
         breaker: Some(BreakerLimits {
             failures: 3,
             ..BreakerLimits::default()
+        }),
+        reuse: Some(ReuseLimits {
+            requests: 1000,
+            idle: ReuseLimits::IDLE,
         }),
         concurrency: 16_384,
         queue: 0,

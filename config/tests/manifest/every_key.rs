@@ -35,7 +35,7 @@ fn everything() -> Value {
         "deployments": [{
             "id": "d", "tenant": "acme", "routes": [{ "host": "localhost", "path": "/", "access": "public" }],
             "revisions": [{ "id": "r", "pack": "p.gtpack" }], "traffic": { "r": 10000 }, "allow_outbound": ["https://*"], "config": { "a": "b" }, "secrets": { "a": "env://A" },
-            "limits": { "memory": "64MiB", "cpu": "50ms", "wall": "10s", "first_byte": "10s", "stall": "30s", "breaker": { "failures": 1, "window": "1s", "open": "1s" }, "concurrency": 1, "queue": 1, "queue_wait": "1s", "body": "1MiB",
+            "limits": { "memory": "64MiB", "cpu": "50ms", "wall": "10s", "first_byte": "10s", "stall": "30s", "breaker": { "failures": 1, "window": "1s", "open": "1s" }, "reuse": { "requests": 2, "idle": "1s", "at_once": 1 }, "concurrency": 1, "queue": 1, "queue_wait": "1s", "body": "1MiB",
                 "store": { "keys": 1, "bytes": "1MiB", "operations": 1, "rate": 1 } },
         }],
     })

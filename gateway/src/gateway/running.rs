@@ -53,6 +53,9 @@ impl Running {
             "draining"
         );
         tasks.stop();
+        for deployment in &self.gate.snapshot().deployments {
+            deployment.retire();
+        }
         let clean = timeout(deadline, tasks.ended()).await.is_ok();
         let cut_off = if clean { 0 } else { tasks.len() };
         tasks.kill();

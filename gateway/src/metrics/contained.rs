@@ -1,5 +1,7 @@
 //! What holds workers back: limits that were hit, room that is used, breakers, and the tenants' parts of the pool.
 
+mod reuse;
+
 use crate::{gate::Gate, snapshot::State};
 use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use tollgate_host::{BreakerState, Limit};
@@ -8,6 +10,7 @@ use tollgate_host::{BreakerState, Limit};
 pub(super) fn add(registry: &Registry, gate: &Gate) -> Result<(), Error> {
     revisions(registry, gate)?;
     tenants(registry, gate)?;
+    reuse::add(registry, gate)?;
     let alive = tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
     for (name, help, value) in [
         (

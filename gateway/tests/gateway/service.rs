@@ -48,3 +48,32 @@ async fn a_service_answers_a_signed_webhook_and_a_public_route() {
     let gauge = "tollgate_engine_instances{engine=\"async\"} 0";
     assert!(metrics.text.contains(gauge), "no {gauge}");
 }
+
+#[tokio::test]
+async fn what_the_manifest_says_of_reuse_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = manifest(folder.path(), &["service", "hello"]);
+    let service = manifest["deployments"][0].clone();
+    let mut reused = service.clone();
+    reused["id"] = json!("reused");
+    reused["routes"][0]["host"] = json!("reused.localhost");
+    reused["limits"]["reuse"] = json!({ "requests": 3 });
+    // Only the engine `async` reuses: this one fails, and no other.
+    manifest["deployments"][1]["limits"]["reuse"] = json!({ "requests": 3 });
+    manifest["deployments"].as_array_mut().unwrap().push(reused);
+    let gateway = Gateway::start(folder, &manifest).await;
+    assert_eq!(gateway.send(get("hello.localhost", "/")).await.status, 503);
+    for call in [1, 2, 3, 1] {
+        let before = if call == 1 { "" } else { "a" };
+        let answer = gateway.send(get("reused.localhost", "/again?a")).await;
+        assert_eq!(answer.text, format!("call {call}, after {before:?}"));
+        let fresh = gateway.send(get("service.localhost", "/again?a")).await;
+        assert_eq!(fresh.text, "call 1, after \"\"");
+    }
+    let of_it: &[&str] = &["deployment=\"reused\""];
+    assert_eq!(gateway.metric("tollgate_worker_calls_total", of_it).await, 4);
+    assert_eq!(gateway.metric("tollgate_worker_reused_calls_total", of_it).await, 2);
+    assert_eq!(gateway.metric("tollgate_worker_instances_kept", of_it).await, 1);
+    let by_requests = &["deployment=\"reused\"", "reason=\"requests\""];
+    assert_eq!(gateway.metric("tollgate_worker_instances_ended_total", by_requests).await, 1);
+}

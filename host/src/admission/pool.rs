@@ -162,6 +162,11 @@ impl Share {
         Err(CallError::Saturated("waited too long"))
     }
 
+    /// Takes a place if one is there for it now.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<Place> {
+        self.try_take().then(|| Place(Arc::clone(self)))
+    }
+
     fn try_take(&self) -> bool {
         let held = self.held.load(SeqCst);
         let alone = self.places.sharers.load(SeqCst) <= 1;

@@ -1,6 +1,6 @@
 //! A guest of `wasi:http/handler` 0.3. When it has returned its answer it may go on: with the answer's body, or with what it has begun beside it.
 
-use super::{Head, Outcome, begins, not_instantiated, trapped};
+use super::{Head, Outcome, Sandbox, trapped};
 use crate::{
     CallError, Revision,
     body::{Incoming, Inward, Leaving},
@@ -16,7 +16,7 @@ use std::{
     task::Poll,
 };
 use tokio::sync::oneshot;
-use wasmtime::{Store, component::Accessor};
+use wasmtime::component::Accessor;
 use wasmtime_wasi_http::{
     Error, WasiHttpView,
     p3::{
@@ -29,17 +29,19 @@ use wasmtime_wasi_http::{
 pub(super) async fn run(
     pre: &ServicePre<Guest>,
     revision: &Arc<Revision>,
-    store: &mut Store<Guest>,
+    sandbox: &mut Sandbox,
     request: http::Request<Incoming>,
     answer: oneshot::Sender<Head>,
 ) -> Outcome {
     // What the guest says of how it took the request is nobody's news.
-    let (request, _) = Request::from_http(store.data_mut().http().hooks, request.map(Inward::new));
-    begins(revision);
-    let service = pre.instantiate_async(&mut *store).await;
-    let service = service.map_err(|error| not_instantiated(revision, &error))?;
+    let (request, _) = Request::from_http(sandbox.store.data_mut().http().hooks, request.map(Inward::new));
+    sandbox.enter(pre, revision).await?;
+    let Sandbox { store, service, .. } = sandbox;
+    let Some(service) = service.as_ref() else {
+        return Err(CallError::Host("an instance without its exports".to_owned()));
+    };
     let mut running = pin!(store.run_concurrent(async |guest| {
-        let head = call(&service, guest, request, revision).await?;
+        let head = call(service, guest, request, revision).await?;
         // Whoever waited for it may be gone.
         let _ = answer.send(head);
         poll_fn(|cx| guest.poll_no_interesting_tasks(cx)).await;

@@ -22,6 +22,8 @@ pub(crate) struct Caller {
     owes: AtomicBool,
     /// The same, where a breaker has to know it.
     waits: Option<Arc<AtomicBool>>,
+    /// The worker has its body, to its end or not.
+    pub(crate) holds_body: AtomicBool,
     /// Its body broke off.
     pub(crate) broke: AtomicBool,
     /// The answer goes on, and it takes nothing.
@@ -89,6 +91,12 @@ impl Shared {
 
     pub(crate) fn failure(&self) -> Option<CallError> {
         self.failure.get().cloned()
+    }
+
+    /// Whether nothing failed, the caller is still there, and the worker has let go of its body.
+    pub(crate) fn ended_well(&self) -> bool {
+        let Caller { broke, holds_body, .. } = &self.caller;
+        self.failure.get().is_none() && !broke.load(Relaxed) && !holds_body.load(Relaxed)
     }
 
     pub(super) fn cpu<T>(&self, change: impl FnOnce(&mut CpuBudget) -> T) -> T {

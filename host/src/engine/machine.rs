@@ -3,13 +3,15 @@
 use super::{HostConfig, HostError, PAGE, PoolUse, Profile, tick};
 use crate::{
     Compiled, LoadError,
-    admission::pool::Pool,
+    admission::pool::{Pool, TenantUse},
     entry::Entry,
     guest::{self, Guest},
     imports,
-    revision::Prepared,
+    reuse::Keeper,
+    revision::{Prepared, Rooms},
     sockets,
 };
+use std::sync::Arc;
 use wasmtime::{
     Engine, InstanceAllocationStrategy,
     component::{Component, InstancePre, Linker},
@@ -20,7 +22,9 @@ pub(super) struct Machine {
     pub(super) profile: Profile,
     pub(super) engine: Engine,
     /// Places of its pool.
-    pub(super) places: Pool,
+    places: Pool,
+    /// What is kept between two calls.
+    pub(super) keeper: Arc<Keeper>,
     linker: Linker<Guest>,
 }
 
@@ -31,9 +35,9 @@ impl Machine {
     /// When the address space for the pool, or a thread, cannot be had.
     pub(super) fn start(profile: Profile, config: &HostConfig) -> Result<Self, HostError> {
         let failed = |error: wasmtime::Error| HostError::Pool(format!("{error:#}"));
-        let instances = config.instances_of(profile);
+        let (instances, kept) = (config.instances_of(profile), profile.kept());
         let mut settings = profile.features();
-        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(profile.pool(instances)));
+        settings.allocation_strategy(InstanceAllocationStrategy::Pooling(profile.pool(instances.saturating_add(kept))));
         let engine = Engine::new(&settings).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         guest::link(&mut linker).map_err(failed)?;
@@ -45,8 +49,22 @@ impl Machine {
             profile,
             engine,
             places: Pool::new(instances as usize),
+            keeper: Keeper::new(kept as usize),
             linker,
         })
+    }
+
+    /// Where the instances of a revision have their places.
+    pub(super) fn rooms(&self) -> Rooms<'_> {
+        Rooms {
+            calls: &self.places,
+            kept: &self.keeper,
+        }
+    }
+
+    /// What each tenant has of its places.
+    pub(super) fn tenants_use(&self) -> Vec<TenantUse> {
+        self.places.tenants_use()
     }
 
     /// Makes it callable; `kept` is whether the cache has it.

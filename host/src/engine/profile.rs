@@ -11,6 +11,9 @@ const CORE_INSTANCES: u32 = 50;
 const ASYNC_CORE_INSTANCES: u32 = 12;
 /// Stacks of one component on `async`: one for each of its parts that may wait within a call, one for what starts next, one that is being put away.
 const ASYNC_STACKS: u32 = ASYNC_CORE_INSTANCES + 2;
+/// Instances on `async` that may be kept between two calls, beside those that run: an eighth of the default 500. Each takes of them as many as it has
+/// [`crate::reuse::SLICE`]s of memory.
+const KEPT: u32 = 64;
 /// Linear memories of one component: its own and an adapter's.
 const MEMORIES: u32 = 2;
 /// Tables of one component.
@@ -74,6 +77,14 @@ impl Profile {
     /// The one of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|profile| profile.name() == name)
+    }
+
+    /// Instances that may be kept between two calls, beside those that run.
+    pub(super) fn kept(self) -> u32 {
+        match self {
+            Self::Default | Self::Large => 0,
+            Self::Async => KEPT,
+        }
     }
 
     /// What an operator can do about a component that does not fit.

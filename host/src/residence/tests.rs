@@ -23,6 +23,7 @@ struct Workshop {
     found: AtomicUsize,
     made: AtomicUsize,
     noted: AtomicUsize,
+    left: AtomicUsize,
     /// Nothing comes of a job.
     broken: AtomicBool,
     /// Nothing is put into the cache.
@@ -62,6 +63,10 @@ impl Maker for Workshop {
             bytes: 10,
             kept: kept.into(),
         })
+    }
+
+    fn left(&self, _: Profile, _: &Arc<Made>) {
+        self.left.fetch_add(1, Relaxed);
     }
 
     fn weight(made: &Made) -> (u64, bool) {
@@ -138,6 +143,7 @@ async fn the_one_that_was_not_called_for_longest_makes_room_and_comes_back() {
     let c = house.loaded("c");
     assert_eq!([a.is_here(), b.is_here(), c.is_here()], [true, false, true]);
     assert_eq!(house.residence.counters.left_for_room.load(Relaxed), 1);
+    assert_eq!(house.workshop.left.load(Relaxed), 1, "what is made of it is let go too");
     assert_eq!(house.found_and_made(), (0, 3));
     assert!(b.get(PATIENCE).await.is_ok());
     assert_eq!([a.is_here(), b.is_here(), c.is_here()].map(u8::from).iter().sum::<u8>(), 2);

@@ -51,6 +51,9 @@ pub(crate) trait Maker: Send + Sync + Sized + 'static {
     /// Its bytes, and whether the cache has it, as far as is known.
     fn weight(made: &Self::Made) -> (u64, bool);
 
+    /// It has left memory: what is made of it and waits for its next use goes too.
+    fn left(&self, engine: Profile, made: &Arc<Self::Made>);
+
     /// Looks whether the cache still has it, and notes there that it is in use. May wait for the disk.
     fn keeps(&self, name: blake3::Hash, made: &Self::Made) -> bool;
 }
@@ -157,6 +160,11 @@ impl<M: Maker> Unit<M> {
         Some(made)
     }
 
+    /// Whether this is in memory.
+    pub(crate) fn holds(&self, made: &Arc<M::Made>) -> bool {
+        self.here.load().as_ref().is_some_and(|here| Arc::ptr_eq(here, made))
+    }
+
     /// Whether it is in memory.
     pub(crate) fn is_here(&self) -> bool {
         self.here.load().is_some()
@@ -185,7 +193,14 @@ impl<M: Maker> Unit<M> {
 
     /// Leaves, if it may. Calls that hold it go on.
     pub(super) fn leave(&self) -> bool {
-        self.note() && self.here.swap(None).is_some()
+        if !self.note() {
+            return false;
+        }
+        let left = self.here.swap(None);
+        if let Some(made) = &left {
+            self.maker.left(self.engine, made);
+        }
+        left.is_some()
     }
 
     fn touch(&self) {

@@ -2,6 +2,7 @@
 //! the limits.
 
 mod calls;
+mod kept;
 mod misdeeds;
 
 mod wasi3 {
@@ -48,6 +49,12 @@ impl Guest for Hello {
             "/rest" => Ok(rest(request, number(query, "after")).await),
             "/read" => Ok(text(200, &read(request).await)),
             "/count" => Ok(text(200, &count())),
+            "/again" => Ok(text(200, &kept::tell(query))),
+            "/hold" => {
+                // Its body is then never let go of.
+                std::mem::forget(request);
+                Ok(text(200, "held"))
+            }
             "/session" => Ok(text(200, &remember(query))),
             "/slow" => {
                 wait_for(number(query, "ms") * MILLISECOND).await;

@@ -68,6 +68,11 @@ pub async fn commit(path: &str, query: &str) -> Option<Answer> {
             std::mem::forget(wit_stream::new::<u8>());
         },
         "/random" => return Some(Ok(text(200, &format!("{} random bytes", get_random_bytes(1 << 20).len())))),
+        // Memory that is never given back, and no more than that.
+        "/hoard" => {
+            wasm32::memory_grow::<0>(crate::number(query, "mib") as usize * 16);
+            return Some(Ok(text(200, "hoarded")));
+        }
         "/hostcall" => {
             let bucket = open("default").expect("the bucket that everyone has");
             let written = bucket.set("large", &vec![b'x'; 8 << 20]);
