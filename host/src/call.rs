@@ -5,6 +5,7 @@
 //! that has not goes on in a task of its own that the answer's body holds: dropping the body ends it. What bounds it in
 //! every state: memory and CPU ([`crate::limits`]), wall time (here), its places (given back when its store is gone).
 
+mod contained;
 mod incoming;
 mod sandbox;
 mod service;
@@ -19,6 +20,7 @@ use crate::{
     outgoing::Exit,
     revision::{Places, Prepared},
 };
+use contained::Contained;
 use http::HeaderMap;
 use http_body_util::BodyExt;
 pub(crate) use sandbox::Sandbox;
@@ -268,7 +270,7 @@ pub(crate) async fn instantiate(revision: &Arc<Revision>, prepared: &Arc<Prepare
     let _places = places;
     let shared = Shared::new(revision, None);
     let mut sandbox = Sandbox::new(revision, prepared, &shared, Exit::closed(), None);
-    let instance = prepared.entry.instance().instantiate_async(&mut sandbox.store).await;
+    let instance = prepared.entry.instance().instantiate_async(&mut *sandbox.store).await;
     instance.map(drop).map_err(|error| not_instantiated(revision, &error))
 }
 

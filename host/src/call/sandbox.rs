@@ -1,6 +1,6 @@
 //! An instance with its store: one call's, or that of calls of one revision that follow each other.
 
-use super::{Shared, begins, not_instantiated};
+use super::{Contained, Shared, begins, not_instantiated};
 use crate::{CallError, Revision, Session, guest::Guest, limits::CpuBudget, outgoing::Exit, reuse::End, revision::Prepared};
 use std::sync::Arc;
 use wasmtime::{Store, UpdateDeadline};
@@ -13,7 +13,7 @@ const MAX_HANDLES: usize = 4_000;
 
 /// A store, and what has been made in it.
 pub(crate) struct Sandbox {
-    pub(super) store: Store<Guest>,
+    pub(super) store: Contained<Store<Guest>>,
     /// Of the engine `async`, from its first call on.
     pub(super) service: Option<Service>,
     prepared: Arc<Prepared>,
@@ -37,7 +37,7 @@ impl Sandbox {
         store.set_max_component_handles(MAX_HANDLES);
         watch(&mut store, shared);
         Self {
-            store,
+            store: Contained::new(store),
             service: None,
             prepared: Arc::clone(prepared),
             calls: 0,
@@ -59,7 +59,7 @@ impl Sandbox {
         begins(revision);
         self.calls += 1;
         if self.service.is_none() {
-            let made = pre.instantiate_async(&mut self.store).await;
+            let made = pre.instantiate_async(&mut *self.store).await;
             self.service = Some(made.map_err(|error| not_instantiated(revision, &error))?);
         }
         Ok(())
