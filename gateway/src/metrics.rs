@@ -322,7 +322,7 @@ fn host_counts(gate: &Gate) -> Result<Registry, Error> {
         registry.register(Box::new(vec.clone()))?;
         Ok(vec)
     };
-    let calls = counters("tollgate_worker_calls_total", "Calls that came to an instance, fresh or kept.")?;
+    let calls = counters("tollgate_worker_calls_total", "Attempted instantiations.")?;
     let traps = counters("tollgate_worker_traps_total", "Calls that trapped.")?;
     let cpu = counters("tollgate_worker_cpu_exhausted_total", "Calls out of CPU time.")?;
     let slowed = counters(

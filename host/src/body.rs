@@ -241,13 +241,29 @@ pub(crate) struct Streaming {
 impl Streaming {
     /// Of a guest that runs in this task; of none when what is left is another's body.
     pub(crate) fn new(inner: DropEmpty<WasiBody>, shared: Arc<Shared>, tie: Option<Tie>, revision: Arc<Revision>) -> Self {
-        Self {
+        let mut streaming = Self {
             inner,
             shared,
             tie,
             revision,
             silence: None,
             silent: false,
+        };
+        streaming.count();
+        streaming
+    }
+
+    /// A body of a known length ends with its last byte: HTTP/1.1 does not ask for more, and drops it then.
+    fn count(&mut self) {
+        if self.inner.size_hint().exact() == Some(0) {
+            self.taken();
+        }
+    }
+
+    /// All of it was taken. What the guest still does is bounded by its wall time, not by the client.
+    fn taken(&mut self) {
+        if let Some(tie) = self.tie.take() {
+            tie.taken();
         }
     }
 
@@ -282,7 +298,10 @@ impl Body for Streaming {
         // Until it asks for the next piece, the worker may have to wait for it.
         self.shared.caller.lags.store(polled.is_ready(), Relaxed);
         match polled {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => {
+                self.count();
+                Poll::Ready(Some(Ok(frame)))
+            }
             Poll::Ready(end) => {
                 let error = match (end, self.shared.failure()) {
                     // The call has ended, and its task is about to count why: it is left to.
@@ -294,12 +313,9 @@ impl Body for Streaming {
                     }
                     // The guest gave its body up, or promised another length. It is ended with the body.
                     (Some(Err(error)), None) => CallError::Trap(error.to_string()),
-                    // A guest that dies leaves the same end as one that finished, but not without a failure. The answer is out; what the guest still
-                    // does is bounded by its wall time, not by the client.
+                    // A guest that dies leaves the same end as one that finished, but not without a failure.
                     (_, None) => {
-                        if let Some(tie) = self.tie.take() {
-                            tie.taken();
-                        }
+                        self.taken();
                         return Poll::Ready(None);
                     }
                 };

@@ -48,8 +48,8 @@ const MAX_FIELD_BYTES: usize = 64 << 10;
 
 /// Turns that a guest of 0.3 gets to end when its head is out: an ordinary one takes two, since its bindings yield before they write the body.
 const SERVICE_TURNS: u8 = 4;
-/// How long an instance whose call is done waits until its answer is taken, to be kept. A caller that reads takes what is left in the host much sooner;
-/// one that does not costs the instance, and no place.
+/// How long an instance whose call is done waits until its answer is taken, to be kept; the call has its places until then. A caller that reads takes what
+/// is left in the host much sooner; one that does not costs the instance.
 const TAKEN: Duration = Duration::from_secs(1);
 
 /// An answer without its body's end, or the guest's error code.
@@ -167,9 +167,10 @@ pub(crate) async fn run(
     if let Pause::Hog = pause {
         let rest = revision.slow(async move {
             let pause = journey.advance(false).await;
-            (journey, pause)
+            // In this order: when nobody waits for it any more the instance goes before its places.
+            (pause, journey)
         });
-        (journey, pause) = rest.await?;
+        (pause, journey) = rest.await?;
     }
     let Journey { mut running, early, .. } = journey;
     let shared = Arc::clone(&running.shared);
@@ -253,10 +254,11 @@ async fn finish(mut running: Running, revision: &Revision) -> Result<(Option<San
         None => {
             let rest = revision.slow(async move {
                 let ended = poll_fn(|cx| running.poll(cx)).await;
-                (running, ended)
+                // In this order, as above.
+                (ended, running)
             });
             let ended;
-            (running, ended) = rest.await?;
+            (ended, running) = rest.await?;
             ended
         }
     };

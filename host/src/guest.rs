@@ -17,6 +17,9 @@ use wasmtime_wasi_io::IoView;
 /// Streams, fields, bodies and buckets that one call may hold in the host: a few more than it may have handles. Some handles stand for two, such as a
 /// timer and what waits for it.
 const MAX_RESOURCES: usize = 4_096;
+/// The same that an instance may still hold when it is kept for another call: what a worker keeps open, such as its bucket. More would be memory of the
+/// host that no call answers for.
+const MAX_KEPT_RESOURCES: usize = 16;
 /// Bytes of randomness from one call of a host function.
 const MAX_RANDOM: u64 = 64 << 10;
 /// Memory of one fields resource, bookkeeping included; an answer's own limit is lower.
@@ -76,10 +79,11 @@ impl Guest {
         }
     }
 
-    /// Whether the call has reached no limit that it outlives.
-    pub(crate) fn is_modest(&self) -> bool {
+    /// Whether the call has reached no limit that it outlives, and has left nothing behind that goes on or that the host would have to keep for it.
+    pub(crate) fn is_modest(&mut self) -> bool {
         let is_over = self.telemetry.as_ref().is_some_and(log::Lines::is_over) || self.written.iter().any(log::Used::is_over);
-        !self.is_spent && !is_over
+        let is_light = self.table.iter_mut().nth(MAX_KEPT_RESOURCES).is_none();
+        !self.is_spent && !is_over && is_light && self.outgoing.is_at_rest()
     }
 
     /// Takes so many operations of the store from what the call and its deployment may ask. Every interface that reaches the store asks here first.

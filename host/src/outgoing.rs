@@ -199,6 +199,13 @@ impl Exit {
         Self { outbound, origin }
     }
 
+    /// Whether no call out is left of it: none under way, and no answer whose body has not ended.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        // Whoever sends holds the origin until it has a place, and then the place.
+        let is_alone = |origin: &Arc<Origin>| Arc::strong_count(origin) == 1 && Arc::strong_count(&origin.places) == 1;
+        self.origin.as_ref().is_none_or(is_alone)
+    }
+
     /// None: an instance between two calls calls nowhere.
     pub(crate) fn closed() -> Self {
         Self {

@@ -170,18 +170,20 @@ impl Reuse {
         }
     }
 
-    /// Lets go of those for which this holds; says whether others are left.
-    pub(crate) fn let_go(&self, why: End, holds: impl Fn(&Kept) -> bool) -> bool {
+    /// Whether it has any.
+    pub(crate) fn keeps(&self) -> bool {
+        self.kept().as_ref().is_some_and(|all| !all.is_empty())
+    }
+
+    /// Lets go of those for which this holds.
+    pub(crate) fn let_go(&self, why: End, holds: impl Fn(&Kept) -> bool) {
         let mut gone = Vec::new();
-        let mut left = false;
         if let Some(all) = &mut *self.kept() {
             let (go, stay): (VecDeque<_>, _) = all.drain(..).partition(holds);
             (gone, *all) = (go.into(), stay);
-            left = !all.is_empty();
         }
         // Not under the lock: it takes a while.
         gone.into_iter().for_each(|kept| kept.end(why));
-        left
     }
 
     /// Lets go of all, and keeps none from now on.

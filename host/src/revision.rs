@@ -338,16 +338,23 @@ impl Revision {
     }
 
     /// Keeps an instance for the next call, if its last one ended well.
-    pub(crate) fn keep(&self, sandbox: Sandbox, shared: &Shared) {
+    pub(crate) fn keep(&self, mut sandbox: Sandbox, shared: &Shared) {
         let Some(reuse) = &self.reuse else { return };
         if shared.ended_well() && sandbox.is_modest() {
             reuse.keep(sandbox, |prepared| self.unit.holds(prepared), tokio::time::Instant::now());
         }
     }
 
+    /// Whether it keeps any instance.
+    pub(crate) fn keeps(&self) -> bool {
+        self.reuse.as_ref().is_some_and(Reuse::keeps)
+    }
+
     /// Lets go of kept instances for which this holds.
-    pub(crate) fn let_go(&self, why: End, holds: impl Fn(&Kept) -> bool) -> bool {
-        self.reuse.as_ref().is_some_and(|reuse| reuse.let_go(why, holds))
+    pub(crate) fn let_go(&self, why: End, holds: impl Fn(&Kept) -> bool) {
+        if let Some(reuse) = &self.reuse {
+            reuse.let_go(why, holds);
+        }
     }
 
     pub(crate) fn instance_ended(&self, why: End) {

@@ -59,9 +59,12 @@ impl Body for Leaving {
             Some(frame) => Some(frame.and_then(|frame| self.check(&frame).map(|()| frame))),
             None => self.check_length().err().map(Err),
         };
+        // HTTP/1.1 takes the last byte of a known length, and does not ask for more.
+        let is_whole = self.is_promised && self.inner.size_hint().exact() == Some(0);
         match (&polled, self.told.take()) {
             // A guest that has not asked is not told.
             (None, Some(told)) => drop(told.send(Ok(()))),
+            (Some(Ok(_)), Some(told)) if is_whole => drop(told.send(Ok(()))),
             (Some(Ok(_)), told) => self.told = told,
             _ => {}
         }

@@ -56,9 +56,9 @@ impl Sandbox {
     /// # Errors
     /// When there is no place for it, or it traps as it starts.
     pub(super) async fn enter(&mut self, pre: &ServicePre<Guest>, revision: &Revision) -> Result<(), CallError> {
-        begins(revision);
         self.calls += 1;
         if self.service.is_none() {
+            begins(revision);
             let made = pre.instantiate_async(&mut *self.store).await;
             self.service = Some(made.map_err(|error| not_instantiated(revision, &error))?);
         }
@@ -85,9 +85,9 @@ impl Sandbox {
         self.store.data().memory.used()
     }
 
-    /// Whether its last call kept within what a call may ask for.
-    pub(crate) fn is_modest(&self) -> bool {
-        self.store.data().is_modest()
+    /// Whether its last call kept within what a call may ask for and leave.
+    pub(crate) fn is_modest(&mut self) -> bool {
+        self.store.data_mut().is_modest()
     }
 
     /// Between two calls: nothing of the last one stays within reach.

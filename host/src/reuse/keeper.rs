@@ -64,10 +64,16 @@ impl Keeper {
         }
     }
 
-    /// Lets go of those that are idle; says whether others are left.
-    fn sweep(&self, now: Instant) -> bool {
-        let sweep = |left, revision: Arc<Revision>| revision.let_go(End::Idle, |kept| kept.is_idle(now)) || left;
-        self.revisions().into_iter().fold(false, sweep)
+    /// Lets go of those that are idle.
+    fn sweep(&self, now: Instant) {
+        for revision in self.revisions() {
+            revision.let_go(End::Idle, |kept| kept.is_idle(now));
+        }
+    }
+
+    /// Whether any is left.
+    fn keeps(&self) -> bool {
+        self.revisions().iter().any(|revision| revision.keeps())
     }
 
     fn revisions(&self) -> Vec<Arc<Revision>> {
@@ -84,12 +90,10 @@ async fn look(keeper: Weak<Keeper>) {
     loop {
         sleep(LOOK_EVERY).await;
         let Some(keeper) = keeper.upgrade() else { return };
-        if keeper.sweep(Instant::now()) {
-            continue;
-        }
+        keeper.sweep(Instant::now());
         // Whoever keeps one puts it there first, and then asks for this task: one of the two sees the other.
         let mut watch = keeper.watching();
-        if !keeper.sweep(Instant::now()) {
+        if !keeper.keeps() {
             *watch = None;
             return;
         }

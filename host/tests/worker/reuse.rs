@@ -94,7 +94,7 @@ async fn the_next_call_finds_what_one_left_and_without_reuse_none_does() {
     assert_eq!(again(&revision, "three").await, "call 3, after \"two\"");
     assert_eq!((kept(&revision), host.instances_in_use()), (1, 1));
     assert_eq!(revision.reused().unwrap().calls, 3);
-    assert_eq!(revision.counters().calls.load(Relaxed), 4, "each is a call");
+    assert_eq!(revision.counters().calls.load(Relaxed), 1, "one was made");
 
     for once in [None, Some(ReuseLimits { requests: 1, idle: IDLE })] {
         let fresh = Limits { reuse: once, ..reused(1) };
@@ -272,12 +272,45 @@ impl Outbound for Granting {
             .map_or("none", |trace| trace.to_str().unwrap());
         self.0.0.lock().unwrap().push(trace.to_owned());
         let place = outgoing.origin.places.clone().try_acquire_owned();
+        let is_silent = outgoing.request.uri().host() == Some("silent.example");
         Box::pin(async move {
-            // For as long as the call lasts: the next one has places of its own.
-            std::mem::forget(place.map_err(|_| OutboundError::TooMany)?);
-            let body = Full::new(Bytes::new()).map_err(|never| match never {});
+            let place = place.map_err(|_| OutboundError::TooMany)?;
+            if is_silent {
+                std::future::pending::<()>().await;
+            }
+            // For as long as there is something of the answer left.
+            let body = Full::new(Bytes::new()).map_err(move |never| {
+                let _ = &place;
+                match never {}
+            });
             Ok(http::Response::new(body.boxed_unsync()))
         })
+    }
+}
+
+#[tokio::test]
+async fn what_a_call_leaves_in_the_host_ends_its_instance() {
+    let spec = RevisionSpec {
+        outbound: Some(Arc::new(Granting(Arc::default()))),
+        ..service("acme", reused(100))
+    };
+    let host = host();
+    let revision = host.load(spec).unwrap();
+    for (path, is_kept) in [
+        ("/call?url=https://any.example/", true),
+        // An answer that was not read, and a call that was not waited for.
+        ("/forget-answer?url=https://any.example/", false),
+        ("/forget-call?url=https://silent.example/", false),
+        // Lists of header fields that the host has to hold.
+        ("/lists?count=8", true),
+        ("/lists?count=200", false),
+    ] {
+        let call = again(&revision, "").await;
+        assert!(call.starts_with("call 1,"), "{path}: {call}");
+        said(&revision, get(path)).await;
+        let call = again(&revision, "").await;
+        assert_eq!(call.starts_with("call 2,"), is_kept, "{path}: {call}");
+        revision.call(get("/trap")).await.unwrap_err();
     }
 }
 

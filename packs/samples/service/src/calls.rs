@@ -7,7 +7,7 @@ use crate::wasi3::{
     },
     wit_future,
 };
-use std::{collections::BTreeMap, future::poll_fn, task::Poll};
+use std::{collections::BTreeMap, future::poll_fn, mem, task::Poll};
 
 /// Calls a URL; says the status and the body, or the error.
 pub async fn call(url: &str) -> String {
@@ -27,6 +27,22 @@ pub async fn call(url: &str) -> String {
             }
         }
         Err(error) => format!("{error:?}"),
+    }
+}
+
+/// Calls a URL, and never looks at the answer.
+pub async fn forget_answer(url: &str) {
+    if let Ok(request) = request(url) {
+        mem::forget(client::send(request).await);
+    }
+}
+
+/// Begins to call a URL, and waits for nothing.
+pub async fn forget_call(url: &str) {
+    if let Ok(request) = request(url) {
+        let mut call = Box::pin(client::send(request));
+        poll_fn(|cx| Poll::Ready(drop(call.as_mut().poll(cx)))).await;
+        mem::forget(call);
     }
 }
 

@@ -66,6 +66,15 @@ impl Guest for Hello {
                 Ok(text(200, "said"))
             }
             "/call" => Ok(text(200, &calls::call(query.strip_prefix("url=").unwrap_or_default()).await)),
+            "/forget-answer" => {
+                calls::forget_answer(query.strip_prefix("url=").unwrap_or_default()).await;
+                Ok(text(200, "forgotten"))
+            }
+            "/forget-call" => {
+                calls::forget_call(query.strip_prefix("url=").unwrap_or_default()).await;
+                Ok(text(200, "forgotten"))
+            }
+            "/sized" => Ok(sized(number(query, "bytes"))),
             "/fan" => Ok(text(200, &calls::fan(number(query, "count"), query).await)),
             _ => misdeeds::commit(path, query)
                 .await
@@ -90,6 +99,19 @@ fn text(status: u16, text: &str) -> Response {
         body.write_all(bytes).await;
     });
     begin(status, Fields::new(), Some(contents), no_trailers())
+}
+
+/// An answer whose head says how long it is, and whose body comes a little later.
+fn sized(bytes: u64) -> Response {
+    let headers = Fields::new();
+    let length = bytes.to_string().into_bytes();
+    headers.append("content-length", &length).expect("a header that may be set");
+    let (mut body, contents) = wit_stream::new();
+    spawn_local(async move {
+        wait_for(MILLISECOND).await;
+        body.write_all(vec![b'.'; bytes as usize]).await;
+    });
+    begin(200, headers, Some(contents), no_trailers())
 }
 
 /// The head of an answer; its body and its trailers follow.

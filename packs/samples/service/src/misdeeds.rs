@@ -53,6 +53,15 @@ pub async fn commit(path: &str, query: &str) -> Option<Answer> {
             spawn_local(async move { while body.write(Vec::new()).await.1.remaining() == 0 {} });
             return Some(Ok(begin(200, Fields::new(), Some(contents), no_trailers())));
         }
+        "/lists" => {
+            // The host holds them for as long as there is an instance.
+            let count = query
+                .strip_prefix("count=")
+                .and_then(|count| count.parse().ok())
+                .unwrap_or_default();
+            (0..count).for_each(|_: u64| std::mem::forget(Fields::new()));
+            return Some(Ok(text(200, "held")));
+        }
         "/headers" => return Some(Ok(begin(200, many(1_000), None, no_trailers()))),
         "/trailers" => {
             let (told, trailers) = wit_future::new(|| Ok(None));
