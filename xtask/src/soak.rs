@@ -36,6 +36,12 @@ pub(crate) struct Options {
 
 /// Between two looks at the gateway.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Instances of each deployment at once.
+const HOSTILE: u64 = 64;
+const PATIENT: u64 = 16;
+const HELLO: u64 = HONEST_CONNECTIONS as u64 * 2;
+/// What one slot of the pool keeps when its instance is gone, for the next one: at most 2 MiB of memory, its tables, and its stack as deep as it was used.
+const SLOT: u64 = 3 << 20;
 /// How often the attack rests, its end included: what a crowd leaves open changes with its pace, what is left when nobody calls does not.
 const RESTS: u32 = 12;
 /// How long the gateway may take to become quiet: more than any call's wall time and any look at a closed connection.
@@ -95,6 +101,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         idle,
         samples,
         rests,
+        pool: (HOSTILE + PATIENT + HELLO) * SLOT * shards(),
         counted: crowd.stop(),
         limits: watch.lines("tollgate_worker_limit_total")?,
         calls: watch.sum("tollgate_worker_calls_total")?,
@@ -105,6 +112,12 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
         return Ok(());
     }
     bail!("{} things do not hold: {}", failures.len(), failures.join("; "))
+}
+
+/// wasmtime's pool has a list of free slots for each core, up to 16, and takes from the thread's own first: a thread may find none in its list that
+/// another one has.
+fn shards() -> u64 {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(16) as u64)
 }
 
 /// Waits until nothing is left to do, or long enough.
@@ -130,7 +143,7 @@ fn manifest(root: &Path) -> Value {
         })
     };
     let hostile = json!({
-        "memory": "16MiB", "cpu": "50ms", "wall": "2s", "first_byte": "1s", "stall": "1s", "concurrency": 64, "queue": 16, "body": "64KiB",
+        "memory": "16MiB", "cpu": "50ms", "wall": "2s", "first_byte": "1s", "stall": "1s", "concurrency": HOSTILE, "queue": 16, "body": "64KiB",
         "store": { "keys": 50, "bytes": "16KiB", "operations": 80, "rate": 2000 },
     });
     json!({
@@ -143,8 +156,8 @@ fn manifest(root: &Path) -> Value {
         "tenants": { "acme": { "hosts": ["hostile.localhost", "patient.localhost"] }, "beta": { "hosts": ["hello.localhost"] } },
         "deployments": [
             deployment("hostile", "hostile", "acme", hostile),
-            deployment("patient", "hostile", "acme", json!({ "memory": "16MiB", "concurrency": 16 })),
-            deployment("hello", "hello", "beta", json!({ "concurrency": HONEST_CONNECTIONS * 2 })),
+            deployment("patient", "hostile", "acme", json!({ "memory": "16MiB", "concurrency": PATIENT })),
+            deployment("hello", "hello", "beta", json!({ "concurrency": HELLO })),
         ],
     })
 }
