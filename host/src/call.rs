@@ -362,7 +362,7 @@ pub(crate) fn over_fields(fields: &HeaderMap) -> Option<usize> {
     (fields.len() > MAX_FIELDS || bytes > MAX_FIELD_BYTES).then_some(bytes)
 }
 
-/// An instantiation is attempted, or a kept instance is called.
+/// An instantiation is attempted.
 fn begins(revision: &Revision) {
     revision.counters.calls.fetch_add(1, Relaxed);
 }

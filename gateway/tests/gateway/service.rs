@@ -74,6 +74,7 @@ async fn what_the_manifest_says_of_reuse_holds() {
     assert_eq!(gateway.metric("tollgate_worker_calls_total", of_it).await, 2, "so many instances");
     assert_eq!(gateway.metric("tollgate_worker_reused_calls_total", of_it).await, 2);
     assert_eq!(gateway.metric("tollgate_worker_instances_kept", of_it).await, 1);
+    let by_call: &[&str] = &["deployment=\"reused\"", "reason=\"call\""];
     let by_requests = &["deployment=\"reused\"", "reason=\"requests\""];
     assert_eq!(gateway.metric("tollgate_worker_instances_ended_total", by_requests).await, 1);
 
@@ -81,15 +82,7 @@ async fn what_the_manifest_says_of_reuse_holds() {
     let sized = gateway.send(get("reused.localhost", "/sized?bytes=100000")).await;
     assert_eq!(sized.text.len(), 100_000);
     while gateway.metric("tollgate_worker_instances_kept", of_it).await == 0 {
-        assert_eq!(
-            gateway
-                .metric(
-                    "tollgate_worker_instances_ended_total",
-                    &["deployment=\"reused\"", "reason=\"call\""]
-                )
-                .await,
-            0
-        );
+        assert_eq!(gateway.metric("tollgate_worker_instances_ended_total", by_call).await, 0);
         tokio::task::yield_now().await;
     }
     let answer = gateway.send(get("reused.localhost", "/again?a")).await;

@@ -15,7 +15,7 @@ const MAX_HANDLES: usize = 4_000;
 pub(crate) struct Sandbox {
     pub(super) store: Contained<Store<Guest>>,
     /// Of the engine `async`, from its first call on.
-    pub(super) service: Option<Service>,
+    service: Option<Service>,
     prepared: Arc<Prepared>,
     calls: u64,
     /// Why it ends if nobody says otherwise.
@@ -51,18 +51,21 @@ impl Sandbox {
         watch(&mut self.store, shared);
     }
 
-    /// A call begins; in a new one the instance is made.
+    /// A call begins; in a new one the instance is made. Gives it with its store.
     ///
     /// # Errors
     /// When there is no place for it, or it traps as it starts.
-    pub(super) async fn enter(&mut self, pre: &ServicePre<Guest>, revision: &Revision) -> Result<(), CallError> {
+    pub(super) async fn enter(&mut self, pre: &ServicePre<Guest>, revision: &Revision) -> Result<(&mut Store<Guest>, &Service), CallError> {
         self.calls += 1;
-        if self.service.is_none() {
-            begins(revision);
-            let made = pre.instantiate_async(&mut *self.store).await;
-            self.service = Some(made.map_err(|error| not_instantiated(revision, &error))?);
-        }
-        Ok(())
+        let service = match &mut self.service {
+            Some(service) => service,
+            none => {
+                begins(revision);
+                let made = pre.instantiate_async(&mut *self.store).await;
+                none.insert(made.map_err(|error| not_instantiated(revision, &error))?)
+            }
+        };
+        Ok((&mut *self.store, service))
     }
 
     /// Its calls so far.

@@ -35,11 +35,7 @@ pub(super) async fn run(
 ) -> Outcome {
     // What the guest says of how it took the request is nobody's news.
     let (request, _) = Request::from_http(sandbox.store.data_mut().http().hooks, request.map(Inward::new));
-    sandbox.enter(pre, revision).await?;
-    let Sandbox { store, service, .. } = sandbox;
-    let Some(service) = service.as_ref() else {
-        return Err(CallError::Host("an instance without its exports".to_owned()));
-    };
+    let (store, service) = sandbox.enter(pre, revision).await?;
     let mut running = pin!(store.run_concurrent(async |guest| {
         let head = call(service, guest, request, revision).await?;
         // Whoever waited for it may be gone.

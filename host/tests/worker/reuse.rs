@@ -1,7 +1,11 @@
 //! Instances that are called more than once: what the next call finds in one, what it never finds, and what ends it. The worker is `service`, whose path
 //! `/again` says how often it was called in its instance, and what word the call before left there.
 
-use super::{body, emptied, limits, spec, until};
+use super::{
+    body, emptied,
+    service::{patient, service},
+    spec, until,
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use std::{
@@ -33,19 +37,9 @@ fn host() -> Host {
 /// So many calls of one instance; the clock decides nothing else.
 fn reused(requests: u64) -> Limits {
     Limits {
-        wall: Duration::from_secs(3600),
-        first_byte: Duration::from_secs(3600),
-        stall: Duration::from_secs(3600),
         queue_wait: Duration::from_secs(3600),
         reuse: Some(ReuseLimits { requests, idle: IDLE }),
-        ..limits()
-    }
-}
-
-fn service(tenant: &str, limits: Limits) -> RevisionSpec {
-    RevisionSpec {
-        engine: Profile::Async,
-        ..spec("service", tenant, limits)
+        ..patient()
     }
 }
 

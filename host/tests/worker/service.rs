@@ -34,7 +34,7 @@ fn host() -> Host {
     Host::new(config, Arc::new(MemoryStore::default())).unwrap()
 }
 
-fn service(tenant: &str, limits: Limits) -> RevisionSpec {
+pub(super) fn service(tenant: &str, limits: Limits) -> RevisionSpec {
     RevisionSpec {
         engine: Profile::Async,
         ..spec("service", tenant, limits)
@@ -42,7 +42,7 @@ fn service(tenant: &str, limits: Limits) -> RevisionSpec {
 }
 
 /// For a call that waits for its test.
-fn patient() -> Limits {
+pub(super) fn patient() -> Limits {
     Limits {
         wall: Duration::from_secs(3600),
         first_byte: Duration::from_secs(3600),
