@@ -10,6 +10,7 @@ mod tie;
 
 use crate::{CallError, Revision, call::Shared};
 use bytes::{Buf, Bytes};
+use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use std::{
@@ -226,12 +227,19 @@ impl Body for Whole {
     }
 }
 
+/// The length that a head promises: wasmtime's body of `wasi:http` 0.2 does not know it.
+fn promised(head: &HeaderMap) -> Option<u64> {
+    head.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The body of a guest that still runs.
 pub(crate) struct Streaming {
     inner: DropEmpty<WasiBody>,
     shared: Arc<Shared>,
     tie: Option<Tie>,
     revision: Arc<Revision>,
+    /// Bytes of the promised length that have not gone out.
+    left: Option<u64>,
     /// Made with the first wait for the guest.
     silence: Option<Pin<Box<Sleep>>>,
     /// Whether the wait for the guest has begun.
@@ -239,23 +247,25 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    /// Of a guest that runs in this task; of none when what is left is another's body.
-    pub(crate) fn new(inner: DropEmpty<WasiBody>, shared: Arc<Shared>, tie: Option<Tie>, revision: Arc<Revision>) -> Self {
+    /// Of a guest that runs in this task; of none when what is left is another's body. `head` may promise a length.
+    pub(crate) fn new(head: &HeaderMap, inner: WasiBody, shared: Arc<Shared>, tie: Option<Tie>, revision: Arc<Revision>) -> Self {
         let mut streaming = Self {
-            inner,
+            left: promised(head),
+            inner: DropEmpty(inner),
             shared,
             tie,
             revision,
             silence: None,
             silent: false,
         };
-        streaming.count();
+        streaming.count(0);
         streaming
     }
 
     /// A body of a known length ends with its last byte: HTTP/1.1 does not ask for more, and drops it then.
-    fn count(&mut self) {
-        if self.inner.size_hint().exact() == Some(0) {
+    fn count(&mut self, bytes: usize) {
+        self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
+        if self.left == Some(0) {
             self.taken();
         }
     }
@@ -299,7 +309,7 @@ impl Body for Streaming {
         self.shared.caller.lags.store(polled.is_ready(), Relaxed);
         match polled {
             Poll::Ready(Some(Ok(frame))) => {
-                self.count();
+                self.count(frame.data_ref().map_or(0, Bytes::len));
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(end) => {

@@ -13,7 +13,7 @@ mod shared;
 
 use crate::{
     CallError, RequestBody, ResponseBody, Revision, Session,
-    body::{Collected, DropEmpty, Incoming, Spliced, Streaming, Tie, Whole},
+    body::{Collected, Incoming, Spliced, Streaming, Tie, Whole},
     entry::Entry,
     limit::Limit,
     limits::CpuBudget,
@@ -187,7 +187,7 @@ pub(crate) async fn run(
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
                 Collected::Spliced(whole, rest) => {
                     shared.caller.lags.store(true, Relaxed);
-                    let rest = Streaming::new(DropEmpty(rest), shared, None, Arc::clone(revision));
+                    let rest = Streaming::new(&parts.headers, rest, shared, None, Arc::clone(revision));
                     let body = Spliced::new(whole, rest, wall, places);
                     Ok(http::Response::from_parts(parts, body.boxed_unsync()))
                 }
@@ -211,7 +211,7 @@ pub(crate) async fn run(
                 }
             });
             let tie = Tie::new(task.abort_handle(), told);
-            let body = Streaming::new(DropEmpty(body), shared, Some(tie), Arc::clone(revision));
+            let body = Streaming::new(&parts.headers, body, shared, Some(tie), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }

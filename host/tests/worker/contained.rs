@@ -413,3 +413,18 @@ async fn a_table_with_too_many_entries_does_not_load() {
     assert!(large.contains("table"), "{large}");
     assert!(!fits.contains("table"), "it is only no worker: {fits}");
 }
+
+#[tokio::test]
+async fn a_worker_whose_promised_bytes_were_all_taken_may_go_on() {
+    let store = Arc::new(MemoryStore::default());
+    let host = over(store.clone());
+    let spec = spec("hostile", "acme", limits());
+    let key = Key::worker(&spec.tenant, &spec.deployment, "r1", "default", "fill-0");
+    let revision = host.load(spec).unwrap();
+    let mut answer = revision.call(get("/afterwards")).await.unwrap().into_body();
+    // As HTTP/1.1 does: whoever has the last byte of a known length asks for no end.
+    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "said");
+    drop(answer);
+    emptied(&host).await;
+    assert!(store.get(&key, SystemTime::now()).await.unwrap().is_some(), "it was ended");
+}

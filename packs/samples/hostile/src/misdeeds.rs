@@ -1,6 +1,6 @@
 //! The ways to be a bad worker. What does not return (`!`) ends only when the host ends it.
 
-use crate::{begin, wait};
+use crate::{begin, floods, wait};
 use std::{arch::wasm32, hint::black_box, io::Write, time::Duration};
 use wasip2::{
     cli::stdout,
@@ -38,6 +38,19 @@ pub fn stall(out: ResponseOutparam) -> ! {
     loop {
         wait(Duration::from_secs(24 * 60 * 60));
     }
+}
+
+/// Says how long its answer is, gives all of it, and goes on: some milliseconds later it writes a key.
+pub fn go_on(out: ResponseOutparam) {
+    let headers = Fields::new();
+    headers.append("content-length", b"4").expect("a header that may be set");
+    let body = begin(out, 200, headers);
+    let stream = body.write().expect("a new body has a stream");
+    stream.blocking_write_and_flush(b"said").expect("the caller is there");
+    wait(Duration::from_millis(20));
+    floods::fill(1, 1);
+    drop(stream);
+    let _ = OutgoingBody::finish(body, None);
 }
 
 /// Starts a body and writes nothing into it, for ever.
