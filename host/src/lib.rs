@@ -1,7 +1,7 @@
 //! The component host: takes verified bytes, runs them in a fresh sandbox for each request.
 //!
 //! It takes `{component bytes, limits, who}` and knows nothing of where packs come from. The caller says who calls; a guest
-//! can name neither a tenant nor a deployment. There is no instance reuse: every request gets memory that no other has seen.
+//! can name neither a tenant nor a deployment. Every request gets memory that no other has seen, unless its deployment asks for [`reuse`].
 //!
 //! In reading order: [`engine`] (the engines with their settings and pools, the ticker), [`compile`] (from a component to machine code, by way of [`warm_up`] and
 //! [`snapshot`]), [`compiler`] (where that happens; [`wire`] is how it gets there), [`cache`]
