@@ -3,12 +3,21 @@
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
     collections::{HashMap, HashSet},
+    future::poll_fn,
     hash::Hash,
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
+use tokio::task::yield_now;
 
 /// Conversations of one request that run at once: a sixteenth of a deployment's usual 256 places, so that no request fills them, and enough to get
 /// through the largest batch that is documented (1,000 events) in a second at 10 ms a call.
 pub(crate) const LANES: usize = 16;
+
+/// How long a batch keeps its thread from others before it begins no more events: some forty of a usual worker. One that has begun may use it for a tick
+/// more.
+const TURN: Duration = Duration::from_millis(1);
 
 /// Items with the same key, in their order; the groups in the order of their first items.
 pub(crate) fn lanes<T, K: Hash + Eq>(items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<Vec<T>> {
@@ -44,26 +53,69 @@ pub(crate) fn firsts<T, M: Hash + Eq>(items: Vec<T>, marks: impl Fn(&T) -> Vec<M
 
 /// Runs all of them: those of one lane one after the other, at most [`LANES`] lanes at once. One that fails does not hold up those behind it: an
 /// event that always fails would otherwise bury its conversation until the provider gives up. Dropping the future drops what runs, and begins
-/// nothing more.
+/// nothing more. Events that never wait would run to the last one without a pause, so after each [`TURN`] the thread is others'.
 pub(crate) async fn run<T, F>(lanes: Vec<Vec<T>>, each: impl Fn(T) -> F) -> Vec<F::Output>
 where
     F: Future,
 {
+    let turn = Turn::new();
     let line = |lane: Vec<T>| async {
         let mut ended = Vec::with_capacity(lane.len());
         for item in lane {
+            while !turn.has_room() {
+                yield_now().await;
+            }
             ended.push(each(item).await);
         }
         ended
     };
     let mut waiting = lanes.into_iter().map(line);
     let mut running: FuturesUnordered<_> = waiting.by_ref().take(LANES).collect();
-    let mut ended = Vec::new();
-    while let Some(lane) = running.next().await {
-        ended.extend(lane);
-        running.extend(waiting.next());
+    let mut all = pin!(async {
+        let mut ended = Vec::new();
+        while let Some(lane) = running.next().await {
+            ended.extend(lane);
+            running.extend(waiting.next());
+        }
+        ended
+    });
+    poll_fn(|cx| {
+        turn.begin();
+        all.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// One poll of a batch.
+struct Turn {
+    batch: Instant,
+    /// Microseconds after the batch.
+    began: AtomicU64,
+    /// Whether an event has begun in it: each turn has one at least, however late the thread comes to it.
+    is_used: AtomicBool,
+}
+
+impl Turn {
+    fn new() -> Self {
+        Self {
+            batch: Instant::now(),
+            began: AtomicU64::new(0),
+            is_used: AtomicBool::new(false),
+        }
     }
-    ended
+
+    fn begin(&self) {
+        let now = self.batch.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        self.began.store(now, Relaxed);
+        self.is_used.store(false, Relaxed);
+    }
+
+    /// Whether one more event may begin, which it then does.
+    fn has_room(&self) -> bool {
+        let began = Duration::from_micros(self.began.load(Relaxed));
+        let is_over = self.batch.elapsed().saturating_sub(began) >= TURN;
+        !self.is_used.swap(true, Relaxed) || !is_over
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +174,25 @@ mod tests {
         })
         .await;
         assert_eq!((ended.len(), most.get(), at_once.get()), (LANES * 9, LANES, 0));
+    }
+
+    #[test]
+    fn events_that_never_wait_leave_the_thread_to_others() {
+        let begun = Cell::new(0);
+        // In one lane and in many; each takes longer than a turn.
+        let lanes = [vec![(); 3]].into_iter().chain((0..LANES * 2).map(|_| vec![()])).collect();
+        let mut running = pin!(run(lanes, |()| {
+            begun.set(begun.get() + 1);
+            std::thread::sleep(TURN);
+            std::future::ready(())
+        }));
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut polls = 0;
+        while running.as_mut().poll(&mut cx).is_pending() {
+            polls += 1;
+            assert_eq!(begun.get(), polls, "one for each turn");
+        }
+        assert_eq!((begun.get(), polls), (3 + LANES * 2, 3 + LANES * 2 - 1));
     }
 
     #[tokio::test(start_paused = true)]
