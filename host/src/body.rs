@@ -10,7 +10,7 @@ mod tie;
 
 use crate::{CallError, Revision, call::Shared};
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, header::CONTENT_LENGTH};
+use http::{StatusCode, header::CONTENT_LENGTH, response::Parts};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use std::{
@@ -227,12 +227,21 @@ impl Body for Whole {
     }
 }
 
-/// The length that a head promises: wasmtime's body of `wasi:http` 0.2 does not know it.
-fn promised(head: &HeaderMap) -> Option<u64> {
-    head.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// How long a body will be, where that is known: nothing follows a head that was asked for alone, or these statuses (RFC 9112 6.3); else what the head
+/// promises, which wasmtime's body of `wasi:http` 0.2 does not know; else what the body knows of itself, as one that was handed on does.
+fn promised(head: &Parts, is_head: bool, body: &WasiBody) -> Option<u64> {
+    if is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Some(0);
+    }
+    let length = head.headers.get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.or_else(|| body.size_hint().exact())
 }
 
 /// The body of a guest that still runs.
+///
+/// One of a known length ends with its last byte: HTTP/1.1 asks for nothing more then and drops it, so nobody else waits for more either. The guest may go
+/// on.
 pub(crate) struct Streaming {
     inner: DropEmpty<WasiBody>,
     shared: Arc<Shared>,
@@ -247,10 +256,17 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    /// Of a guest that runs in this task; of none when what is left is another's body. `head` may promise a length.
-    pub(crate) fn new(head: &HeaderMap, inner: WasiBody, shared: Arc<Shared>, tie: Option<Tie>, revision: Arc<Revision>) -> Self {
+    /// Of a guest that runs in this task; of none when what is left is another's body. `is_head`: the head alone was asked for.
+    pub(crate) fn new(
+        head: &Parts,
+        is_head: bool,
+        inner: WasiBody,
+        shared: Arc<Shared>,
+        tie: Option<Tie>,
+        revision: Arc<Revision>,
+    ) -> Self {
         let mut streaming = Self {
-            left: promised(head),
+            left: promised(head, is_head, &inner),
             inner: DropEmpty(inner),
             shared,
             tie,
@@ -262,7 +278,7 @@ impl Streaming {
         streaming
     }
 
-    /// A body of a known length ends with its last byte: HTTP/1.1 does not ask for more, and drops it then.
+    /// So many went out.
     fn count(&mut self, bytes: usize) {
         self.left = self.left.map(|left| left.saturating_sub(bytes as u64));
         if self.left == Some(0) {
@@ -270,8 +286,9 @@ impl Streaming {
         }
     }
 
-    /// All of it was taken. What the guest still does is bounded by its wall time, not by the client.
+    /// All of it was taken. What the guest still does is bounded by its wall time, not by the client, and is no longer the client's fault.
     fn taken(&mut self) {
+        self.shared.caller.lags.store(false, Relaxed);
         if let Some(tie) = self.tie.take() {
             tie.taken();
         }
@@ -301,6 +318,13 @@ impl Body for Streaming {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.left == Some(0) {
+            // Trailers go with it when they are there. No error of the guest takes back what is out.
+            return Poll::Ready(match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Some(Ok(frame)),
+                _ => None,
+            });
+        }
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
         if polled.is_ready() {
             self.silent = false;

@@ -21,7 +21,7 @@ use crate::{
     revision::{Places, Prepared},
 };
 use contained::Contained;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use shared::{Failed, Shared};
@@ -162,6 +162,7 @@ pub(crate) async fn run(
     places: Places,
     waits: Option<Arc<AtomicBool>>,
 ) -> Result<http::Response<ResponseBody>, Failed> {
+    let is_head = request.method() == Method::HEAD;
     let mut journey = start(revision, prepared, request, places, waits)?;
     let mut pause = journey.advance(true).await;
     if let Pause::Hog = pause {
@@ -187,7 +188,7 @@ pub(crate) async fn run(
                 Collected::Whole(whole) => Ok(http::Response::from_parts(parts, whole.boxed_unsync())),
                 Collected::Spliced(whole, rest) => {
                     shared.caller.lags.store(true, Relaxed);
-                    let rest = Streaming::new(&parts.headers, rest, shared, None, Arc::clone(revision));
+                    let rest = Streaming::new(&parts, is_head, rest, shared, None, Arc::clone(revision));
                     let body = Spliced::new(whole, rest, wall, places);
                     Ok(http::Response::from_parts(parts, body.boxed_unsync()))
                 }
@@ -211,7 +212,7 @@ pub(crate) async fn run(
                 }
             });
             let tie = Tie::new(task.abort_handle(), told);
-            let body = Streaming::new(&parts.headers, body, shared, Some(tie), Arc::clone(revision));
+            let body = Streaming::new(&parts, is_head, body, shared, Some(tie), Arc::clone(revision));
             Ok(http::Response::from_parts(parts, body.boxed_unsync()))
         }
     }

@@ -416,15 +416,44 @@ async fn a_table_with_too_many_entries_does_not_load() {
 
 #[tokio::test]
 async fn a_worker_whose_promised_bytes_were_all_taken_may_go_on() {
-    let store = Arc::new(MemoryStore::default());
-    let host = over(store.clone());
-    let spec = spec("hostile", "acme", limits());
-    let key = Key::worker(&spec.tenant, &spec.deployment, "r1", "default", "fill-0");
-    let revision = host.load(spec).unwrap();
-    let mut answer = revision.call(get("/afterwards")).await.unwrap().into_body();
-    // As HTTP/1.1 does: whoever has the last byte of a known length asks for no end.
-    assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "said");
-    drop(answer);
-    emptied(&host).await;
-    assert!(store.get(&key, SystemTime::now()).await.unwrap().is_some(), "it was ended");
+    for method in [http::Method::GET, http::Method::HEAD] {
+        let store = Arc::new(MemoryStore::default());
+        let host = over(store.clone());
+        let spec = spec("hostile", "acme", limits());
+        let key = Key::worker(&spec.tenant, &spec.deployment, "r1", "default", "fill-0");
+        let revision = host.load(spec).unwrap();
+        let mut request = get("/afterwards?ms=20");
+        *request.method_mut() = method.clone();
+        let mut answer = revision.call(request).await.unwrap().into_body();
+        if method == http::Method::GET {
+            assert_eq!(answer.frame().await.unwrap().unwrap().into_data().unwrap(), "said");
+        }
+        // As HTTP/1.1 does: whoever has the last byte of a known length asks for no end.
+        drop(answer);
+        emptied(&host).await;
+        assert!(
+            store.get(&key, SystemTime::now()).await.unwrap().is_some(),
+            "{method}: it was ended"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_ends_with_its_promised_bytes_and_a_worker_that_hangs_behind_it_has_failed() {
+    let limits = Limits {
+        wall: Duration::from_millis(200),
+        breaker: Some(BreakerLimits {
+            failures: 1,
+            window: Duration::from_secs(3600),
+            open: Duration::from_secs(3600),
+        }),
+        ..limits()
+    };
+    let host = over(Arc::new(MemoryStore::default()));
+    let revision = host.load(spec("hostile", "acme", limits)).unwrap();
+    // It may be cut off before its head on a busy machine, which is its failure too.
+    if let Ok(answer) = revision.call(get("/afterwards?ms=3600000")).await {
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "said");
+    }
+    until("open", || revision.breaker() == Some((BreakerState::Open, 1))).await;
 }

@@ -324,6 +324,22 @@ async fn what_goes_on_behind_an_answer_ends_with_the_wall_time_or_the_cpu_time()
 }
 
 #[tokio::test]
+async fn a_worker_may_go_on_behind_a_body_that_it_handed_on() {
+    let (host, revision) = alone(patient());
+    // No head says how long it is: the body itself does.
+    let mut request = post("/echo?ms=20", body(b"1234"));
+    request.headers_mut().insert("x-echo", HeaderValue::from_static("spliced"));
+    let mut answer = revision.call(request).await.unwrap().into_body();
+    let mut bytes = 0;
+    while bytes < 4 {
+        bytes += answer.frame().await.unwrap().unwrap().into_data().unwrap().len();
+    }
+    drop(answer);
+    emptied(&host).await;
+    assert_eq!(said(&revision, get("/count")).await, "2", "the work behind the answer was not done");
+}
+
+#[tokio::test]
 async fn a_worker_that_never_ends_its_body_is_cut_off_by_its_wall_time() {
     let (host, revision) = alone(Limits {
         wall: Duration::from_millis(50),

@@ -38,7 +38,7 @@ impl Guest for Hostile {
             "/trap" => misdeeds::trap(),
             "/silent" => drop(out),
             "/stall" => misdeeds::stall(out),
-            "/afterwards" => misdeeds::go_on(out),
+            "/afterwards" => misdeeds::go_on(out, Duration::from_millis(number(query, "ms").unwrap_or_default() as u64)),
             "/empty-writes" => misdeeds::write_nothing(out),
             "/stdout" => answer(out, 200, &misdeeds::flood()),
             "/deep" => answer(out, 200, &misdeeds::recurse(0).to_string()),

@@ -45,7 +45,7 @@ impl Guest for Hello {
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         match path {
             "/seen" => Ok(text(200, &seen(&request))),
-            "/echo" => echo(request),
+            "/echo" => echo(request, number(query, "ms")),
             "/rest" => Ok(rest(request, number(query, "after")).await),
             "/read" => Ok(text(200, &read(request).await)),
             "/count" => Ok(text(200, &count())),
@@ -145,12 +145,19 @@ fn seen(request: &Request) -> String {
     lines.join("\n")
 }
 
-/// Hands back the request's body, piece by piece as it comes, then its trailers. `x-echo: spliced` gives the body itself, which no guest then touches.
-fn echo(request: Request) -> Answer {
+/// Hands back the request's body, piece by piece as it comes, then its trailers. `x-echo: spliced` gives the body itself, which no guest then touches;
+/// what is done so many milliseconds later is counted.
+fn echo(request: Request, milliseconds: u64) -> Answer {
     let spliced = request.get_headers().has("x-echo");
     let (_, handled) = wit_future::new(|| Ok(()));
     let (mut body, trailers) = Request::consume_body(request, handled);
     if spliced {
+        if milliseconds > 0 {
+            spawn_local(async move {
+                wait_for(milliseconds * MILLISECOND).await;
+                count();
+            });
+        }
         return Ok(begin(200, Fields::new(), Some(body), trailers));
     }
     let (mut copy, contents) = wit_stream::new();
