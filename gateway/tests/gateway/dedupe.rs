@@ -44,6 +44,22 @@ async fn what_failed_runs_again_when_it_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_done_with_the_last_byte_that_its_worker_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut manifest = manifest(folder.path(), &["hostile"]);
+    manifest["endpoints"][0]["path"] = json!("/afterwards");
+    manifest["deployments"][0]["limits"]["wall"] = json!("1h");
+    let gateway = Gateway::start(folder, &manifest).await;
+    let mut delivery = slack("hostile", "Ev-promised");
+    // The worker goes on for an hour behind its answer, which nobody waits for.
+    *delivery.uri_mut() = "/afterwards?ms=3600000".parse().unwrap();
+    let first = gateway.send(delivery.clone()).await;
+    assert_eq!((first.status, first.text.as_str()), (200, "said"));
+    let again = gateway.send(delivery).await;
+    assert_eq!((again.status, again.text.is_empty(), gateway.calls().await), (200, true, 1));
+}
+
+#[tokio::test]
 async fn what_is_done_stays_done_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = manifest(folder.path(), &["echo"]);
