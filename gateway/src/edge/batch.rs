@@ -5,8 +5,9 @@ use std::{
     collections::{HashMap, HashSet},
     future::poll_fn,
     hash::Hash,
+    mem,
     pin::pin,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::task::yield_now;
@@ -87,34 +88,41 @@ where
 }
 
 /// One poll of a batch.
-struct Turn {
-    batch: Instant,
-    /// Microseconds after the batch.
-    began: AtomicU64,
+struct Turn(Mutex<Begun>);
+
+struct Begun {
+    at: Instant,
     /// Whether an event has begun in it: each turn has one at least, however late the thread comes to it.
-    is_used: AtomicBool,
+    is_used: bool,
 }
 
 impl Turn {
     fn new() -> Self {
-        Self {
-            batch: Instant::now(),
-            began: AtomicU64::new(0),
-            is_used: AtomicBool::new(false),
-        }
+        Self(Mutex::new(Begun::now()))
     }
 
     fn begin(&self) {
-        let now = self.batch.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-        self.began.store(now, Relaxed);
-        self.is_used.store(false, Relaxed);
+        *self.begun() = Begun::now();
     }
 
     /// Whether one more event may begin, which it then does.
     fn has_room(&self) -> bool {
-        let began = Duration::from_micros(self.began.load(Relaxed));
-        let is_over = self.batch.elapsed().saturating_sub(began) >= TURN;
-        !self.is_used.swap(true, Relaxed) || !is_over
+        let mut turn = self.begun();
+        !mem::replace(&mut turn.is_used, true) || turn.at.elapsed() < TURN
+    }
+
+    fn begun(&self) -> MutexGuard<'_, Begun> {
+        // It is whole after every statement.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Begun {
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            is_used: false,
+        }
     }
 }
 
