@@ -24,6 +24,15 @@ fn over(store: Arc<dyn SessionStore>) -> Host {
     Host::new(config, store).unwrap()
 }
 
+/// A breaker that the clock neither opens nor closes.
+fn opening_after(failures: usize) -> Option<BreakerLimits> {
+    Some(BreakerLimits {
+        failures,
+        window: Duration::from_secs(3600),
+        open: Duration::from_secs(3600),
+    })
+}
+
 #[tokio::test]
 async fn each_limit_that_ends_a_call_is_counted_by_its_name() {
     for (path, limit) in [
@@ -229,11 +238,7 @@ async fn what_a_call_and_a_deployment_ask_of_the_store_is_bounded() {
 #[tokio::test]
 async fn a_revision_that_fails_again_and_again_rests_and_is_not_instantiated() {
     let limits = Limits {
-        breaker: Some(BreakerLimits {
-            failures: 3,
-            window: Duration::from_secs(3600),
-            open: Duration::from_secs(3600),
-        }),
+        breaker: opening_after(3),
         ..limits()
     };
     let host = over(Arc::new(MemoryStore::default()));
@@ -265,11 +270,7 @@ fn never_ending() -> RequestBody {
 async fn what_a_caller_holds_up_is_no_failure_of_its_worker() {
     let limits = Limits {
         wall: Duration::from_millis(50),
-        breaker: Some(BreakerLimits {
-            failures: 1,
-            window: Duration::from_secs(3600),
-            open: Duration::from_secs(3600),
-        }),
+        breaker: opening_after(1),
         ..limits()
     };
     let host = over(Arc::new(MemoryStore::default()));
@@ -442,11 +443,7 @@ async fn a_worker_whose_promised_bytes_were_all_taken_may_go_on() {
 async fn an_answer_ends_with_its_promised_bytes_and_a_worker_that_hangs_behind_it_has_failed() {
     let limits = Limits {
         wall: Duration::from_millis(200),
-        breaker: Some(BreakerLimits {
-            failures: 1,
-            window: Duration::from_secs(3600),
-            open: Duration::from_secs(3600),
-        }),
+        breaker: opening_after(1),
         ..limits()
     };
     let host = over(Arc::new(MemoryStore::default()));
