@@ -153,10 +153,7 @@ fn echo(request: Request, milliseconds: u64) -> Answer {
     let (mut body, trailers) = Request::consume_body(request, handled);
     if spliced {
         if milliseconds > 0 {
-            spawn_local(async move {
-                wait_for(milliseconds * MILLISECOND).await;
-                count();
-            });
+            count_after(milliseconds);
         }
         return Ok(begin(200, Fields::new(), Some(body), trailers));
     }
@@ -228,11 +225,16 @@ fn remember(word: &str) -> String {
 
 /// Answers, and counts only when so many milliseconds have passed since.
 fn after(milliseconds: u64) -> Response {
+    count_after(milliseconds);
+    text(200, "later")
+}
+
+/// Counts, behind whatever is answered meanwhile.
+fn count_after(milliseconds: u64) {
     spawn_local(async move {
         wait_for(milliseconds * MILLISECOND).await;
         count();
     });
-    text(200, "later")
 }
 
 /// Writes to stdout.
