@@ -6,8 +6,8 @@
 //! pays for all of these instances, and the shim's part is the larger one of the two: a function reference for each of its exports.
 //!
 //! The shim needs no instance of its own. Here its functions and its table move into the worker's module, whose own code does not know of them; the
-//! fixups fill that table. What the worker does stays the same, call by call. The result is derived as machine code is, and checked by
-//! wasmtime as any component; a component of any other form is left as it is.
+//! fixups fill that table; of the shim's module an empty one is left. What the worker does stays the same, call by call. The result is derived
+//! as machine code is, and checked by wasmtime as any component; a component of any other form is left as it is.
 
 mod form;
 mod worker;
@@ -15,7 +15,7 @@ mod worker;
 use form::{Form, sections};
 use std::ops::Range;
 use wasm_encoder::{
-    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, ExportKind, InstanceSection, ModuleArg,
+    Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ComponentSectionId, ExportKind, InstanceSection, Module, ModuleArg,
     RawSection,
     reencode::{Error, Reencode, ReencodeComponent},
 };
@@ -96,6 +96,8 @@ impl<'a> Rewriter<'a> {
                 let data = if self.modules == self.form.worker_module {
                     rewritten = self.worker.rewritten()?;
                     &rewritten
+                } else if Some(self.modules) == self.form.shim_module {
+                    &Module::HEADER
                 } else {
                     module
                 };

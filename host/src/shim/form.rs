@@ -9,8 +9,9 @@ use wasmparser::{
 
 /// A component with a shim.
 pub(super) struct Form<'a> {
-    /// The shim's instance.
+    /// The shim's instance, and its module where that makes no other.
     pub(super) shim: u32,
+    pub(super) shim_module: Option<u32>,
     /// Core functions that are the shim's, ascending.
     pub(super) functions: Vec<u32>,
     /// The instance that imports them, and its module, of which it is the only one.
@@ -137,15 +138,15 @@ impl<'a> Survey<'a> {
         Ok(survey)
     }
 
-    /// The first instance of a module that is a shim.
-    fn shim(&self) -> Result<(u32, Shim<'a>), Unfit> {
+    /// The first instance of a module that is a shim, and that module.
+    fn shim(&self) -> Result<(u32, u32, Shim<'a>), Unfit> {
         for (index, instance) in (0..).zip(&self.instances) {
             if let Instance::Instantiate { module_index, args } = instance
                 && args.is_empty()
                 && let Some(module) = self.modules.get(*module_index as usize)
                 && let Ok(shim) = Shim::read(module)
             {
-                return Ok((index, shim));
+                return Ok((index, *module_index, shim));
             }
         }
         Err(Unfit::new("it has no shim"))
@@ -174,11 +175,16 @@ impl<'a> Survey<'a> {
         let (Some(taker), None) = (takers.next(), takers.next()) else {
             return Err(Unfit::new("its shim serves none or more than one module"));
         };
-        let made = |instance: &&Instance<'_>| matches!(instance, Instance::Instantiate { module_index, .. } if *module_index == taker.1);
-        if self.instances.iter().filter(made).count() != 1 {
+        if !self.is_made_once(taker.1) {
             return Err(Unfit::new("a module that uses its shim is instantiated twice"));
         }
         Ok(taker)
+    }
+
+    /// Whether a module makes one instance only.
+    fn is_made_once(&self, module: u32) -> bool {
+        let made = |instance: &&Instance<'_>| matches!(instance, Instance::Instantiate { module_index, .. } if *module_index == module);
+        self.instances.iter().filter(made).count() == 1
     }
 
     /// Whether an instance is handed over whole.
@@ -198,7 +204,7 @@ impl<'a> Form<'a> {
     /// When there is none, or anything but one instance of one module imports its functions.
     pub(super) fn read(component: &'a [u8], sections: &[Payload<'a>]) -> Result<Self, Unfit> {
         let survey = Survey::of(component, sections)?;
-        let (shim, what) = survey.shim()?;
+        let (shim, shim_module, what) = survey.shim()?;
         let slots: BTreeMap<u32, u32> = (0..)
             .zip(&survey.functions)
             .filter_map(|(function, export)| match export {
@@ -223,6 +229,7 @@ impl<'a> Form<'a> {
         }
         Ok(Self {
             shim,
+            shim_module: survey.is_made_once(shim_module).then_some(shim_module),
             functions: slots.into_keys().collect(),
             worker,
             worker_module,
