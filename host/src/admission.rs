@@ -48,13 +48,19 @@ impl Gate {
         }
     }
 
+    /// Takes a place if one is there now.
+    pub(crate) fn take(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.places).try_acquire_owned();
+        permit.ok().map(|permit| Place { _permit: permit })
+    }
+
     /// Takes a place, waiting at most `patience` in a queue that is not full.
     ///
     /// # Errors
     /// [`CallError::Saturated`]. A dropped future leaves the queue.
     pub(crate) async fn enter(&self, patience: Duration) -> Result<Place, CallError> {
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place { _permit: permit });
+        if let Some(place) = self.take() {
+            return Ok(place);
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue {
             self.waiting.fetch_sub(1, Ordering::Relaxed);

@@ -318,6 +318,11 @@ impl Revision {
 
     /// One deadline for both gates.
     async fn admit(&self) -> Result<Places, CallError> {
+        if let Some(own) = self.own.take()
+            && let Some(pool) = self.pool.take()
+        {
+            return Ok(Places { _own: own, _pool: pool });
+        }
         let patience = self.limits.queue_wait;
         let began = Instant::now();
         let own = self.own.enter(patience).await?;

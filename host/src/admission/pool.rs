@@ -147,9 +147,8 @@ impl Share {
     /// # Errors
     /// [`CallError::Saturated`]. A dropped future leaves the queue.
     pub(crate) async fn enter(self: &Arc<Self>, patience: Duration) -> Result<Place, CallError> {
-        // Who waits goes first, within a tenant.
-        if self.waiting.load(SeqCst) == 0 && self.try_take() {
-            return Ok(Place(Arc::clone(self)));
+        if let Some(place) = self.take() {
+            return Ok(place);
         }
         let mut wait = match self.line_up()? {
             Ok(place) => return Ok(place),
@@ -162,9 +161,10 @@ impl Share {
         Err(CallError::Saturated("waited too long"))
     }
 
-    /// Takes a place if one is there for it now.
+    /// Takes a place if one is there for it now. Who waits goes first, within a tenant.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Place> {
-        self.try_take().then(|| Place(Arc::clone(self)))
+        let taken = self.waiting.load(SeqCst) == 0 && self.try_take();
+        taken.then(|| Place(Arc::clone(self)))
     }
 
     fn try_take(&self) -> bool {
