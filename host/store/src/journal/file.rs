@@ -7,8 +7,9 @@ use super::{JournalError, Mark, MarkKind};
 use crate::folder;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition,
-    TableHandle, WriteTransaction, backends::InMemoryBackend,
+    TableHandle, WriteTransaction,
 };
+use rustix::fs::{MemfdFlags, memfd_create};
 use std::{
     fmt,
     fs::File,
@@ -67,11 +68,11 @@ impl Source {
         }))
     }
 
+    /// A file that only memory has. Redb's own memory is one piece, and copied as a whole when it grows; everything that runs waits for that.
     pub(super) fn memory() -> Result<Self, JournalError> {
         Self::new(Box::new(|| {
-            let database = Builder::new()
-                .set_cache_size(CACHE_BYTES)
-                .create_with_backend(InMemoryBackend::new());
+            let file = memfd_create("tollgate-journal", MemfdFlags::CLOEXEC).map_err(unavailable)?;
+            let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(File::from(file));
             prepare(database.map_err(unavailable)?, Path::new("memory"))
         }))
     }
