@@ -5,31 +5,50 @@ use wasmtime::{
     component::{Component, Linker, TypedFunc},
 };
 
-/// What `wit-component` makes of a worker that says words by an import: a shim, the worker, fixups. `run` says the number's word and adds one.
+/// What `wit-component` makes of a worker that says words by an import, and asks it for one: a shim, the worker, fixups. `run` says what the
+/// host answers, then two words, and adds to the number how many were said; `greet` says its own word, which the host wrote into the worker's
+/// memory, then what the host answers.
 const SHIM: &str = r#"
     (core module $shim
         (type $say (func (param i32 i32)))
-        (table (export "$imports") 2 2 funcref)
+        (type $name (func (param i32)))
+        (table (export "$imports") 3 3 funcref)
         (func (export "0") (type $say) local.get 0 local.get 1 i32.const 0 call_indirect (type $say))
-        (func (export "1") (type $say) local.get 0 local.get 1 i32.const 1 call_indirect (type $say)))"#;
+        (func (export "1") (type $say) local.get 0 local.get 1 i32.const 1 call_indirect (type $say))
+        (func (export "2") (type $name) local.get 0 i32.const 2 call_indirect (type $name)))"#;
 const FIXUPS: &str = r#"
     (core module $fixups
         (import "" "0" (func $0 (param i32 i32)))
         (import "" "1" (func $1 (param i32 i32)))
-        (import "" "$imports" (table 2 2 funcref))
-        (elem (i32.const 0) func $0 $1))"#;
+        (import "" "2" (func $2 (param i32)))
+        (import "" "$imports" (table 3 3 funcref))
+        (elem (i32.const 0) func $0 $1 $2))"#;
 const WORKER: &str = r#"
     (core module $worker
         (type $step (func (param i32) (result i32)))
         (import "host" "say" (func $say (param i32 i32)))
         (import "host" "count" (func $count (result i32)))
         (import "host" "shout" (func $shout (param i32 i32)))
+        (import "host" "name" (func $name (param i32)))
         (memory (export "memory") 1)
         (table 3 3 funcref)
+        (global $free (mut i32) (i32.const 1024))
         (elem (i32.const 1) func $step)
         (data (i32.const 16) "hello")
+        (data $kept "kept")
         (func $step (type $step) local.get 0 i32.const 1 i32.add)
+        (func $ask i32.const 0 call $name i32.const 0 i32.load i32.const 4 i32.load call $say)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            global.get $free
+            global.get $free local.get 3 i32.add global.set $free)
+        (func (export "greet") (param i32 i32) (result i32)
+            local.get 0 local.get 1 call $say
+            call $ask
+            local.get 1)
         (func (export "run") (param i32) (result i32)
+            call $ask
+            i32.const 64 i32.const 0 i32.const 4 memory.init $kept
+            i32.const 64 i32.const 4 call $say
             i32.const 16 i32.const 5 call $say
             i32.const 16 i32.const 4 call $shout
             call $count local.get 0 i32.add
@@ -39,20 +58,26 @@ const WIRING: &str = r#"
     (alias core export $s "0" (core func $s0))
     (alias core export $s "1" (core func $s1))
     (core func $count (canon lower (func $host "count")))
-    (core instance $args (export "say" (func $s0)) (export "count" (func $count)) (export "shout" (func $s1)))
+    (alias core export $s "2" (core func $s2))
+    (core instance $args
+        (export "say" (func $s0)) (export "count" (func $count)) (export "shout" (func $s1)) (export "name" (func $s2)))
     (core instance $w (instantiate $worker (with "host" (instance $args))))
     (alias core export $w "memory" (core memory $m))
     (alias core export $s "$imports" (core table $t))
     (core func $say (canon lower (func $host "say") (memory $m)))
     (core func $shout (canon lower (func $host "shout") (memory $m)))
-    (core instance $fill (export "$imports" (table $t)) (export "0" (func $say)) (export "1" (func $shout)))
+    (alias core export $w "cabi_realloc" (core func $realloc))
+    (core func $name (canon lower (func $host "name") (memory $m) (realloc $realloc)))
+    (core instance $fill (export "$imports" (table $t)) (export "0" (func $say)) (export "1" (func $shout)) (export "2" (func $name)))
     (core instance (instantiate $fixups (with "" (instance $fill))))
+    (func (export "greet") (param "who" string) (result s32) (canon lift (core func $w "greet") (memory $m) (realloc $realloc)))
     (func (export "run") (param "n" s32) (result s32) (canon lift (core func $w "run")))"#;
 const HOST: &str = r#"
     (import "host" (instance $host
         (export "say" (func (param "word" string)))
         (export "count" (func (result s32)))
-        (export "shout" (func (param "word" string)))))"#;
+        (export "shout" (func (param "word" string)))
+        (export "name" (func (result string)))))"#;
 
 fn component(parts: &[&str]) -> Vec<u8> {
     wat::parse_str(format!("(component {HOST} {})", parts.concat())).expect("a component")
@@ -76,12 +101,16 @@ fn run(component: &[u8]) -> (Vec<String>, i32) {
         Ok(())
     })
     .expect("a function");
+    host.func_wrap("name", |_, (): ()| Ok(("tollgate".to_owned(),)))
+        .expect("a function");
     host.func_wrap("count", |store, (): ()| Ok((store.data().len() as i32,)))
         .expect("a function");
     let mut store = Store::new(&engine, Vec::new());
     let instance = linker.instantiate(&mut store, &component).expect("an instance");
+    let greet: TypedFunc<(&str,), (i32,)> = instance.get_typed_func(&mut store, "greet").expect("an export");
+    let (length,) = greet.call(&mut store, ("world",)).expect("an answer");
     let run: TypedFunc<(i32,), (i32,)> = instance.get_typed_func(&mut store, "run").expect("an export");
-    let (answer,) = run.call(&mut store, (40,)).expect("an answer");
+    let (answer,) = run.call(&mut store, (length,)).expect("an answer");
     (store.into_data(), answer)
 }
 
@@ -120,7 +149,8 @@ fn a_worker_without_its_shim_does_the_same() {
     ] {
         let inlined = inlined(&component).expect(what);
         assert_eq!((instances(&component), instances(&inlined)), (3, 2), "{what}");
-        let expected = (vec!["hello".to_owned(), "HELL".to_owned()], 43);
+        let said = ["world", "tollgate", "tollgate", "kept", "hello", "HELL"].map(str::to_owned);
+        let expected = (said.to_vec(), 12);
         assert_eq!(run(&component), expected, "{what}");
         assert_eq!(run(&inlined), expected, "{what}");
     }
