@@ -7,7 +7,7 @@ use super::{JournalError, Mark, MarkKind};
 use crate::folder;
 use redb::{
     Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageError, TableDefinition,
-    TableHandle, WriteTransaction,
+    TableHandle, WriteTransaction, backends::FileBackend,
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::{
@@ -72,7 +72,8 @@ impl Source {
     pub(super) fn memory() -> Result<Self, JournalError> {
         Self::new(Box::new(|| {
             let file = memfd_create("tollgate-journal", MemfdFlags::CLOEXEC).map_err(unavailable)?;
-            let database = Builder::new().set_cache_size(CACHE_BYTES).create_file(File::from(file));
+            let file = FileBackend::new(file.into()).map_err(unavailable)?;
+            let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(file);
             prepare(database.map_err(unavailable)?, Path::new("memory"))
         }))
     }
