@@ -316,16 +316,19 @@ impl Revision {
         self.unit.get(self.limits.wall).await
     }
 
-    /// One deadline for both gates.
+    /// One deadline for both gates; a clock is read only where one of them has to wait.
     async fn admit(&self) -> Result<Places, CallError> {
-        if let Some(own) = self.own.take()
-            && let Some(pool) = self.pool.take()
-        {
-            return Ok(Places { _own: own, _pool: pool });
-        }
-        let patience = self.limits.queue_wait;
-        let began = Instant::now();
-        let own = self.own.enter(patience).await?;
+        let own = self.own.take();
+        let own = match (own.as_ref().and_then(|_| self.pool.take()), own) {
+            (Some(pool), Some(own)) => return Ok(Places { _own: own, _pool: pool }),
+            (_, own) => own,
+        };
+        let (patience, began) = (self.limits.queue_wait, Instant::now());
+        // What was taken is kept: given back, it would be the next one's.
+        let own = match own {
+            Some(own) => own,
+            None => self.own.enter(patience).await?,
+        };
         let pool = self.pool.enter(patience.saturating_sub(began.elapsed())).await?;
         Ok(Places { _own: own, _pool: pool })
     }
