@@ -314,7 +314,7 @@ async fn open_store(environment: &Environment) -> Result<Arc<dyn SessionStore>, 
 
 async fn open_journal(environment: &Environment) -> Result<Journal, StartError> {
     match environment.journal.clone() {
-        manifest::Journal::Memory => Ok(Journal::in_memory(MAX_DONE)),
+        manifest::Journal::Memory => Journal::in_memory(MAX_DONE).map_err(StartError::Journal),
         manifest::Journal::Folder(folder) => blocking(move || Journal::open(&folder, MAX_DONE))
             .await?
             .map_err(StartError::Journal),

@@ -93,7 +93,7 @@ async fn ended(gate: &Gate) {
 
 #[tokio::test]
 async fn a_tick_whose_revision_is_not_ready_fails_and_is_not_tried_again() {
-    let gate = gate(Journal::in_memory(100));
+    let gate = gate(Journal::in_memory(100).unwrap());
     let timer = timer(&gate, "0 0 5 * * *");
     let turn = Arc::new(Semaphore::new(1));
     act(&gate, &timer, run_one(FIVE), at(FIVE), &turn);
@@ -108,7 +108,7 @@ async fn a_tick_whose_revision_is_not_ready_fails_and_is_not_tried_again() {
 
 #[tokio::test]
 async fn the_tenants_rate_does_not_count_ticks() {
-    let gate = gate(Journal::in_memory(100));
+    let gate = gate(Journal::in_memory(100).unwrap());
     let timer = timer(&gate, "0 0 5 * * *");
     assert!(timer.owner.deployment.rate.as_ref().unwrap().take().is_err());
     let tick = Tick::new(timer.clone(), FIVE, at(FIVE));
@@ -118,7 +118,7 @@ async fn the_tenants_rate_does_not_count_ticks() {
 
 #[tokio::test]
 async fn a_tick_while_the_one_before_it_runs_is_skipped_counted_and_never_made_up_for() {
-    let gate = gate(Journal::in_memory(100));
+    let gate = gate(Journal::in_memory(100).unwrap());
     let timer = timer(&gate, "* * * * * *");
     let turn = Arc::new(Semaphore::new(1));
     let running = turn.clone().try_acquire_owned().unwrap();
@@ -131,7 +131,7 @@ async fn a_tick_while_the_one_before_it_runs_is_skipped_counted_and_never_made_u
 
 #[tokio::test]
 async fn without_a_place_in_the_journal_a_tick_does_not_run() {
-    let gate = gate(Journal::in_memory(0));
+    let gate = gate(Journal::in_memory(0).unwrap());
     let timer = timer(&gate, "0 0 5 * * *");
     act(&gate, &timer, run_one(FIVE), at(FIVE), &Arc::new(Semaphore::new(1)));
     ended(&gate).await;
@@ -173,7 +173,7 @@ async fn a_restart_runs_what_was_missed_once_and_a_new_timer_begins_with_the_nex
 
 #[tokio::test]
 async fn the_activity_is_one_and_its_ids_are_the_schedules() {
-    let gate = gate(Journal::in_memory(100));
+    let gate = gate(Journal::in_memory(100).unwrap());
     let tick = Tick::new(timer(&gate, "0 0 5 * * *"), FIVE, at(FIVE + 30));
     assert_eq!(tick.event_id(), "nightly@2026-11-21T05:00:00Z");
     let acme = TenantId::new("acme").unwrap();

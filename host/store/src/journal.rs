@@ -121,11 +121,11 @@ impl Journal {
     }
 
     /// A journal that is gone with the process.
-    pub fn in_memory(max_marks: u64) -> Self {
-        match Source::memory().and_then(|source| Self::start(source, max_marks)) {
-            Ok(journal) => journal,
-            Err(error) => Self::stopped(error, max_marks),
-        }
+    ///
+    /// # Errors
+    /// When the system gives no memory for it, or no thread.
+    pub fn in_memory(max_marks: u64) -> Result<Self, JournalError> {
+        Self::start(Source::memory()?, max_marks)
     }
 
     /// Whether one of these is marked as done and still lives; sees writes that have not been synced yet.
@@ -194,20 +194,6 @@ impl Journal {
                 writer,
             }),
         })
-    }
-
-    /// For [`Self::in_memory`], which has no error to return: a journal that refuses everything and says why.
-    fn stopped(error: JournalError, max_marks: u64) -> Self {
-        let pending = Arc::new(Pending::new(0));
-        pending.close();
-        Self {
-            inner: Arc::new(Inner {
-                pending,
-                source: Arc::new(Source::none(&error)),
-                max_marks,
-                writer: None,
-            }),
-        }
     }
 }
 

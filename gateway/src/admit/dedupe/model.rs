@@ -80,7 +80,7 @@ impl World {
                 Journal::open(folder.path(), 10_000).unwrap()
             }
             (None, Some(table)) => table.journal.clone(),
-            (None, None) => Journal::in_memory(10_000),
+            (None, None) => Journal::in_memory(10_000).unwrap(),
         };
         self.table = Some(Dedupe::new(journal, BOUNDS));
     }

@@ -39,7 +39,7 @@ fn bounds(in_flight: usize) -> Bounds {
 }
 
 fn table(capacity: usize) -> Dedupe {
-    Dedupe::new(Journal::in_memory(100), bounds(capacity))
+    Dedupe::new(Journal::in_memory(100).unwrap(), bounds(capacity))
 }
 
 fn first(table: &Dedupe, marks: Vec<Mark>) -> Ticket {
@@ -144,7 +144,7 @@ async fn a_full_table_takes_no_more_and_forgets_nothing() {
 
 #[tokio::test]
 async fn a_full_journal_takes_no_more_and_evicts_nothing() {
-    let table = Dedupe::new(Journal::in_memory(1), bounds(10));
+    let table = Dedupe::new(Journal::in_memory(1).unwrap(), bounds(10));
     first(&table, vec![id(1)]).settle(StatusCode::OK);
     assert!(matches!(
         table.enter(&acme(), vec![id(2)], start(), HORIZON),
@@ -201,7 +201,7 @@ async fn one_tenant_leaves_room_for_the_others() {
         in_flight_each: 2,
         done_each: 3,
     };
-    let table = Dedupe::new(Journal::in_memory(100), share);
+    let table = Dedupe::new(Journal::in_memory(100).unwrap(), share);
     let beta = TenantId::new("beta").unwrap();
     let held = [first(&table, vec![id(1)]), first(&table, vec![id(2)])];
     let entered = |tenant: &TenantId, mark: Mark, now| table.enter(tenant, vec![mark], now, HORIZON);

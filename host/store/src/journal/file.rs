@@ -68,11 +68,11 @@ impl Source {
         }))
     }
 
-    /// A file that only memory has. Redb's own memory is one piece, and copied as a whole when it grows; everything that runs waits for that.
+    /// A file that only memory has. Redb's own memory is one piece, and copied as a whole when it grows, while all its readers wait.
     pub(super) fn memory() -> Result<Self, JournalError> {
-        Self::new(Box::new(|| {
-            let file = memfd_create("tollgate-journal", MemfdFlags::CLOEXEC).map_err(unavailable)?;
-            let file = FileBackend::new(file.into()).map_err(unavailable)?;
+        let file = File::from(memfd_create("tollgate-journal", MemfdFlags::CLOEXEC).map_err(unavailable)?);
+        Self::new(Box::new(move || {
+            let file = FileBackend::new(file.try_clone().map_err(unavailable)?).map_err(unavailable)?;
             let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(file);
             prepare(database.map_err(unavailable)?, Path::new("memory"))
         }))
@@ -84,15 +84,6 @@ impl Source {
             open,
             database: RwLock::new(Ok(database)),
         })
-    }
-
-    /// No database, and why.
-    pub(super) fn none(error: &JournalError) -> Self {
-        let reason = error.clone();
-        Self {
-            open: Box::new(move || Err(reason.clone())),
-            database: RwLock::new(Err(error.clone())),
-        }
     }
 
     pub(super) fn any_live(&self, marks: &[Mark], now: u64) -> Result<bool, JournalError> {

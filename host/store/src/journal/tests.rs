@@ -193,3 +193,12 @@ async fn marks_that_expire_while_the_disk_is_full_are_let_go() {
     assert_eq!(journal.len(), 1);
     assert!(journal.any_done(&[mark(2)], at(10)).unwrap());
 }
+
+#[test]
+fn a_journal_in_memory_that_is_opened_again_has_its_marks() {
+    let source = Source::memory().unwrap();
+    source.commit(&[(mark(1), 2_000)], &[]).unwrap();
+    source.reopen();
+    assert!(source.any_live(&[mark(1)], 1_000).unwrap());
+    assert!(!source.any_live(&[mark(2)], 1_000).unwrap());
+}

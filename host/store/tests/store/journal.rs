@@ -8,7 +8,7 @@ use tollgate_store::{Journal, JournalError, journal::IN_FLIGHT_MARKS};
 
 #[tokio::test]
 async fn a_mark_is_seen_at_once_and_until_it_expires() {
-    let journal = Journal::in_memory(10);
+    let journal = Journal::in_memory(10).unwrap();
     assert!(journal.is_empty());
     assert!(!journal.any_done(&[mark(1)], at(0)).unwrap());
     let committing = journal.mark_done(vec![mark(1), mark(2)], at(100));
@@ -37,7 +37,7 @@ async fn a_mark_is_seen_at_once_and_until_it_expires() {
 
 #[tokio::test]
 async fn marks_of_other_endpoints_and_kinds_are_others() {
-    let journal = Journal::in_memory(10);
+    let journal = Journal::in_memory(10).unwrap();
     let (mine, kind, endpoint) = (mark(2), mark(3).kind, mark(2).endpoint.as_str().to_owned() + "x");
     journal.mark_done(vec![mine.clone()], at(100)).synced().await.unwrap();
     let mut other = mine.clone();
@@ -50,7 +50,7 @@ async fn marks_of_other_endpoints_and_kinds_are_others() {
 
 #[tokio::test]
 async fn it_says_when_it_is_full_and_never_evicts() {
-    let journal = Journal::in_memory(2);
+    let journal = Journal::in_memory(2).unwrap();
     assert!(journal.has_room(2) && !journal.has_room(3) && !journal.has_room(u64::MAX));
     journal.mark_done(vec![mark(1), mark(2)], at(100)).synced().await.unwrap();
     assert!(!journal.has_room(1));
