@@ -6,7 +6,7 @@ use wasmtime::{
 };
 
 /// What `wit-component` makes of a worker that says words by an import, and asks it for one: a shim, the worker, fixups. `run` says what the
-/// host answers, then two words, and adds to the number how many were said; `greet` says its own word, which the host wrote into the worker's
+/// host answers, then three words, and adds to the number how many have been said, and one; `greet` says its own word, which the host wrote into the worker's
 /// memory, then what the host answers.
 const SHIM: &str = r#"
     (core module $shim
@@ -125,6 +125,15 @@ fn instances(component: &[u8]) -> usize {
         .count()
 }
 
+fn empty_modules(component: &[u8]) -> usize {
+    let sections = sections(component).expect("a component");
+    let modules = sections.into_iter().filter_map(|section| match section {
+        Payload::ModuleSection { unchecked_range, .. } => component.get(unchecked_range),
+        _ => None,
+    });
+    modules.filter(|module| **module == Module::HEADER).count()
+}
+
 #[test]
 fn a_worker_without_its_shim_does_the_same() {
     let whole = component(&[SHIM, WORKER, FIXUPS, WIRING]);
@@ -149,11 +158,22 @@ fn a_worker_without_its_shim_does_the_same() {
     ] {
         let inlined = inlined(&component).expect(what);
         assert_eq!((instances(&component), instances(&inlined)), (3, 2), "{what}");
+        assert_eq!((empty_modules(&component), empty_modules(&inlined)), (0, 1), "{what}");
         let said = ["world", "tollgate", "tollgate", "kept", "hello", "HELL"].map(str::to_owned);
         let expected = (said.to_vec(), 12);
         assert_eq!(run(&component), expected, "{what}");
         assert_eq!(run(&inlined), expected, "{what}");
     }
+}
+
+#[test]
+fn a_shim_that_makes_one_more_instance_stays_for_it() {
+    let again = WIRING.to_owned() + "(core instance (instantiate $shim))";
+    let component = component(&[SHIM, WORKER, FIXUPS, &again]);
+    let inlined = inlined(&component).expect("a shim");
+    assert_eq!((instances(&component), instances(&inlined)), (4, 3));
+    assert_eq!(empty_modules(&inlined), 0);
+    assert_eq!(run(&inlined), run(&component));
 }
 
 #[test]
