@@ -64,7 +64,7 @@ impl Demo {
 /// A port that is taken has a way out.
 pub fn advise(failure: Failure) -> Failure {
     if failure.kind() == "bind" {
-        failure.advise("`tollgate demo --free-ports` takes free ones")
+        failure.advise("stop what listens there (another demo?), or add --free-ports to this command")
     } else {
         failure
     }

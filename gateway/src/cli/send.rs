@@ -9,6 +9,7 @@ use super::{
     reference::{self, Secret},
     report::{Failure, Outcome},
 };
+use http::StatusCode;
 use serde::Serialize;
 use std::{fs::File, io::Read, path::PathBuf};
 use target::Target;
@@ -90,8 +91,7 @@ impl Send {
             return Ok(outcome);
         }
         let failure = match request_id {
-            Some(id) => Failure::new("refused", format!("the answer was {status} (request {id})"))
-                .advise("look up this id in the gateway's log, which has the reason; `tollgate explain` says it of a recorded request"),
+            Some(id) => Failure::new("refused", format!("the answer was {status} (request {id})")).advise(advice(status)),
             None => {
                 Failure::new("refused", format!("the answer was {status}")).advise("it has no request id: is it a gateway that answered?")
             }
@@ -148,5 +148,21 @@ fn fresh_id(provider: Provider) -> String {
         Provider::Stripe => format!("evt_{}", random.simple()),
         Provider::Paypal => format!("WH-{}", random.simple()),
         _ => random.simple().to_string(),
+    }
+}
+
+/// What to look at when a gateway did not take it.
+fn advice(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            "is --secret one that the endpoint has, and is this its provider? The gateway's log has the reason by this id; of a recorded request \
+             `tollgate explain` says it"
+        }
+        StatusCode::NOT_FOUND => "no endpoint is at this host and path: compare --url with the manifest's tenants and endpoints",
+        StatusCode::SERVICE_UNAVAILABLE => {
+            "the gateway's log has the reason by this id; if it is `not_ready`, an ERROR at its start says why, as `/status` of its admin \
+             listener does"
+        }
+        _ => "the gateway's log has the reason by this id",
     }
 }

@@ -132,6 +132,39 @@ fn a_refusal_is_a_failure_with_its_answer() {
 }
 
 #[test]
+fn what_to_look_at_depends_on_the_refusal() {
+    for (status, advice) in [
+        ("404 Not Found", "no endpoint is at this host and path"),
+        ("503 Service Unavailable", "not_ready"),
+        ("502 Bad Gateway", "log has the reason"),
+    ] {
+        let (url, server) = plain(status, "no");
+        let (kind, message) = tollgate(["send", "github", "--secret", "env://S", "--url", &url])
+            .env("S", SECRET)
+            .error();
+        server.join().unwrap();
+        assert!(kind == "refused" && message.contains(advice), "{status}: {kind}: {message}");
+        assert!(
+            !message.contains("tollgate explain"),
+            "{status}: it knows signatures only: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_url_of_the_wrong_scheme_or_name_is_told_so() {
+    let (_folder, file, url) = tls();
+    let send = |url: &str| tollgate(["send", "slack", "--secret", "env://S", "--url", url]).env("S", SECRET);
+    let (kind, message) = send(&url.replace("https://", "http://")).error();
+    assert!(kind == "http" && message.contains("https://"), "{kind}: {message}");
+    let (kind, message) = send(&url.replace("localhost", "127.0.0.1")).arg("--ca").arg(&file).error();
+    assert!(
+        kind == "tls" && message.contains("a name that its certificate has"),
+        "{kind}: {message}"
+    );
+}
+
+#[test]
 fn a_certificate_is_believed_only_when_it_is_named() {
     let (_folder, file, url) = tls();
     let send = || tollgate(["send", "slack", "--secret", "env://S", "--url", &url]).env("S", SECRET);

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 use rustls_pki_types::ServerName;
 use std::{
     future::Future,
@@ -58,15 +58,38 @@ pub(super) async fn post(target: &Target, tls: Option<Arc<ClientConfig>>, signed
         }
     })?;
     match tls {
-        None => exchange(target, tcp, signed, begun).await,
+        None => {
+            let answer = exchange(target, tcp, signed, begun).await;
+            answer.map_err(|failure| failure.advise("does this port speak TLS? Then the URL begins with https://"))
+        }
         Some(config) => {
             let name =
                 ServerName::try_from(target.host.clone()).map_err(|_| Failure::usage("--url: the host is no name that TLS knows"))?;
-            let stream = within("tls", CONNECT_DEADLINE, TlsConnector::from(config).connect(name, tcp)).await;
-            let stream = stream.map_err(|failure| failure.advise("for a certificate that you made yourself, name it with --ca"))?;
+            let mut advice = "for a certificate that you made yourself, name it with --ca";
+            let connecting = async {
+                let connected = TlsConnector::from(config).connect(name, tcp).await;
+                connected.inspect_err(|error| {
+                    if is_another_name(error) {
+                        advice = "call it by a name that its certificate has";
+                    }
+                })
+            };
+            let connected = within("tls", CONNECT_DEADLINE, connecting).await;
+            let stream = connected.map_err(|failure| failure.advise(advice))?;
             exchange(target, stream, signed, begun).await
         }
     }
+}
+
+/// Whether a certificate is believed, and has another name.
+fn is_another_name(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(
+        error,
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        ))
+    )
 }
 
 async fn connect(target: &Target) -> io::Result<TcpStream> {
