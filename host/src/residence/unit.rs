@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -124,10 +124,12 @@ impl<M: Maker> Unit<M> {
             return Ok(made);
         }
         let began = Instant::now();
-        let brought = match self.find() {
+        let mut last = self.last();
+        let brought = match self.find(&mut last) {
             Some(found) => Ok(found),
-            None => self.make(component),
+            None => self.make(&mut last, component),
         };
+        drop(last);
         self.count(began, &brought);
         brought.map(|(made, _)| made)
     }
@@ -252,7 +254,7 @@ impl<M: Maker> Unit<M> {
         let panicked = |_| LoadError::Compiler("bringing it into memory panicked".to_owned());
         let reading = self.residence.reads.acquire().await;
         let unit = Arc::clone(self);
-        let found = spawn_blocking(move || unit.find()).await.map_err(panicked)?;
+        let found = spawn_blocking(move || unit.find(&mut unit.last())).await.map_err(panicked)?;
         drop(reading);
         if let Some(found) = found {
             return Ok(found);
@@ -265,26 +267,29 @@ impl<M: Maker> Unit<M> {
                 .again
                 .as_ref()
                 .ok_or_else(|| lost("nobody knows its bytes any more".to_owned()))?;
-            unit.make(&again.component().map_err(lost)?)
+            let component = again.component().map_err(lost)?;
+            unit.make(&mut unit.last(), &component)
         })
         .await
         .map_err(panicked)?
     }
 
-    fn find(&self) -> Option<(Arc<M::Made>, Source)> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = last.upgrade() {
-            return Some((self.settle(&mut last, made), Source::Memory));
-        }
-        let found = Arc::new(self.maker.find(self.name, self.engine)?);
-        Some((self.settle(&mut last, found), Source::Cache))
+    fn last(&self) -> MutexGuard<'_, Weak<M::Made>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, component: &Bytes) -> Result<(Arc<M::Made>, Source), LoadError> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    fn find(&self, last: &mut Weak<M::Made>) -> Option<(Arc<M::Made>, Source)> {
+        if let Some(made) = last.upgrade() {
+            return Some((self.settle(last, made), Source::Memory));
+        }
+        let found = Arc::new(self.maker.find(self.name, self.engine)?);
+        Some((self.settle(last, found), Source::Cache))
+    }
+
+    fn make(&self, last: &mut Weak<M::Made>, component: &Bytes) -> Result<(Arc<M::Made>, Source), LoadError> {
         // While this one waited for the lock.
         if let Some(made) = last.upgrade() {
-            return Ok((self.settle(&mut last, made), Source::Memory));
+            return Ok((self.settle(last, made), Source::Memory));
         }
         let job = Job {
             component: component.clone(),
@@ -295,7 +300,7 @@ impl<M: Maker> Unit<M> {
             return Err(LoadError::Source("its bytes are not those that it was loaded from".to_owned()));
         }
         let made = Arc::new(self.maker.make(&job)?);
-        Ok((self.settle(&mut last, made), Source::Compiler))
+        Ok((self.settle(last, made), Source::Compiler))
     }
 
     fn settle(&self, last: &mut Weak<M::Made>, made: Arc<M::Made>) -> Arc<M::Made> {
