@@ -318,18 +318,17 @@ impl Revision {
 
     /// One deadline for both gates; a clock is read only where one of them has to wait.
     async fn admit(&self) -> Result<Places, CallError> {
-        let own = self.own.take();
-        let own = match (own.as_ref().and_then(|_| self.pool.take()), own) {
-            (Some(pool), Some(own)) => return Ok(Places { _own: own, _pool: pool }),
-            (_, own) => own,
-        };
-        let (patience, began) = (self.limits.queue_wait, Instant::now());
-        // What was taken is kept: given back, it would be the next one's.
-        let own = match own {
+        let mut patience = self.limits.queue_wait;
+        let own = match self.own.take() {
             Some(own) => own,
-            None => self.own.enter(patience).await?,
+            None => {
+                let began = Instant::now();
+                let own = self.own.enter(patience).await?;
+                patience = patience.saturating_sub(began.elapsed());
+                own
+            }
         };
-        let pool = self.pool.enter(patience.saturating_sub(began.elapsed())).await?;
+        let pool = self.pool.enter(patience).await?;
         Ok(Places { _own: own, _pool: pool })
     }
 }
