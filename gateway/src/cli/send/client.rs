@@ -58,10 +58,7 @@ pub(super) async fn post(target: &Target, tls: Option<Arc<ClientConfig>>, signed
         }
     })?;
     match tls {
-        None => {
-            let answer = exchange(target, tcp, signed, begun).await;
-            answer.map_err(|failure| failure.advise("does this port speak TLS? Then the URL begins with https://"))
-        }
+        None => exchange(target, tcp, signed, begun).await,
         Some(config) => {
             let name =
                 ServerName::try_from(target.host.clone()).map_err(|_| Failure::usage("--url: the host is no name that TLS knows"))?;
@@ -123,7 +120,7 @@ where
     *request.headers_mut() = signed.headers;
     let host = HeaderValue::from_str(&target.authority).map_err(|_| Failure::usage("--url: no host that HTTP can carry"))?;
     request.headers_mut().insert(HOST, host);
-    let answer = within("http", ANSWER_DEADLINE, async {
+    let answering = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let request_id = response
@@ -139,10 +136,18 @@ where
             truncated,
             request_id,
         })
-    });
-    let answer = answer.await;
+    };
+    let mut unreadable = false;
+    let answering = async { answering.await.inspect_err(|error| unreadable = error.is_parse()) };
+    let answer = within("http", ANSWER_DEADLINE, answering).await;
     connection.abort();
-    answer
+    answer.map_err(|failure| {
+        if unreadable {
+            failure.advise("does this port speak HTTP/1.1? If it speaks TLS, the URL begins with https://")
+        } else {
+            failure
+        }
+    })
 }
 
 async fn read(mut body: Incoming) -> Result<(Vec<u8>, bool), hyper::Error> {
